@@ -1,0 +1,1 @@
+"""Reads to visits to trips to measures. Pure functions; files and the database only at the rim."""

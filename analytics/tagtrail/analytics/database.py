@@ -1,0 +1,255 @@
+"""What the live loop asks the database and writes into it. Times are microseconds since 1970 UTC."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, LiteralString, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from tagtrail.analytics.placement import Layout
+from tagtrail.hardware.clock import utc_us
+from tagtrail.hardware.store import parse_store
+from tagtrail.ingest.database.connection import Connection
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_POSTGRES_EPOCH_US: Final = utc_us(datetime(2000, 1, 1, tzinfo=UTC))
+_LOCK_CLASS: Final = 0x7461_6E61  # "tana"; with the store's id it makes the key of an advisory lock
+
+ROW: Final = np.dtype(
+    [("time_us", "i8"), ("tag_id", "i8"), ("antenna_id", "i4"), ("rssi_dbm", "f4"), ("count", "i2")]
+)
+"""A read as the live loop holds it; ``rssi_dbm`` is NaN where unknown."""
+Rows = npt.NDArray[np.void]
+
+# The same columns as binary COPY writes them: per row a number of fields, before each field its length.
+_COPIED: Final = np.dtype(
+    [("fields", ">i2")]
+    + [
+        part
+        for name, kind in (
+            ("time_us", ">i8"), ("tag_id", ">i8"), ("antenna_id", ">i4"), ("rssi_dbm", ">f4"), ("count", ">i2"),
+        )
+        for part in ((f"{name}_length", ">i4"), (name, kind))
+    ]
+)  # fmt: skip
+_COPY_HEADER: Final = 19
+_COPY_TRAILER: Final = 2
+
+
+class Cursor(NamedTuple):
+    """How far a store was analysed.
+
+    Attributes:
+        xid: All batches of lower transactions are done.
+        reads_to_us: Newest read so far.
+        layout_id: Newest layout that was there at the last update.
+    """
+
+    xid: int
+    reads_to_us: int | None
+    layout_id: int
+
+
+class News(NamedTuple):
+    """What the ledger has got since a cursor.
+
+    Attributes:
+        xid: The cursor after these batches.
+        ranges_us: First and last read of each batch.
+    """
+
+    xid: int
+    ranges_us: list[tuple[int, int]]
+
+
+class VisitRow(NamedTuple):
+    """A row of ``visit``, without store and tag."""
+
+    trip: int
+    zone: str
+    enter_us: int
+    exit_us: int
+    confidence: float
+    open: bool
+
+
+class TripRow(NamedTuple):
+    """A row of ``trip``, without store and tag."""
+
+    trip: int
+    end_us: int
+    zones: tuple[str, ...]
+    open: bool
+
+
+Span = tuple[int, int]
+
+
+class Change(NamedTuple):
+    """New rows of one tag.
+
+    Attributes:
+        tag_id: The tag.
+        visits_us: Visits that begin within this span, ends included, are replaced; None: no visit changes.
+        visits: By these.
+        trips_us: Trips that start within this span, ends included, are replaced; None: no trip changes.
+        trips: By these.
+    """
+
+    tag_id: int
+    visits_us: Span | None
+    visits: Sequence[VisitRow]
+    trips_us: Span | None
+    trips: Sequence[TripRow]
+
+
+def load_stores(connection: Connection) -> dict[str, int]:
+    """Ids of the stores by name."""
+    return dict(connection.execute("SELECT store, store_id FROM store ORDER BY store").fetchall())
+
+
+def lock_store(connection: Connection, store_id: int) -> bool:
+    """Be the only one who analyses a store, as long as the connection lives."""
+    row = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", [_LOCK_CLASS, store_id]).fetchone()
+    return row == (True,)
+
+
+def load_layouts(connection: Connection, store_id: int) -> dict[int, Layout]:
+    """All versions of a store's layout, by layout_id.
+
+    Raises:
+        StoreFileError: This installation cannot read one.
+    """
+    rows = connection.execute(
+        "SELECT layout_id, valid_from, document FROM store_layout WHERE store_id = %s ORDER BY layout_id", [store_id]
+    )
+    return {
+        layout_id: Layout(utc_us(valid_from), parse_store(document, f"layout {layout_id}"))
+        for layout_id, valid_from, document in rows
+    }
+
+
+def newest_layout(connection: Connection, store_id: int) -> int:
+    """The highest layout_id of a store; 0 if it has no layout."""
+    row = connection.execute("SELECT max(layout_id) FROM store_layout WHERE store_id = %s", [store_id]).fetchone()
+    return (row and row[0]) or 0
+
+
+def load_antennas(connection: Connection, store_id: int) -> dict[int, tuple[str, int]]:
+    """Reader and port by antenna_id."""
+    rows = connection.execute("SELECT antenna_id, reader, port FROM antenna WHERE store_id = %s", [store_id])
+    return {antenna_id: (reader, port) for antenna_id, reader, port in rows}
+
+
+def load_cursor(connection: Connection, store_id: int) -> Cursor | None:
+    """How far the store was analysed; None: not at all."""
+    row = connection.execute(
+        "SELECT xid::text, reads_to, (SELECT coalesce(max(layout_id), 0) FROM store_layout l"
+        " WHERE l.store_id = c.store_id AND loaded_at <= updated_at) FROM analysis_cursor c WHERE store_id = %s",
+        [store_id],
+    ).fetchone()
+    return None if row is None else Cursor(int(row[0]), None if row[1] is None else utc_us(row[1]), row[2])
+
+
+def save_cursor(connection: Connection, store_id: int, xid: int, reads_to_us: int | None) -> None:
+    """Note how far the store was analysed."""
+    connection.execute(
+        "INSERT INTO analysis_cursor (store_id, xid, reads_to) VALUES (%s, %s::text::xid8, %s) ON CONFLICT (store_id)"
+        " DO UPDATE SET xid = excluded.xid, reads_to = excluded.reads_to, updated_at = now()",
+        [store_id, str(xid), None if reads_to_us is None else moment(reads_to_us)],
+    )
+
+
+def load_news(connection: Connection, store_id: int, xid: int, limit: int) -> News:
+    """About ``limit`` batches of the ledger from ``xid`` on, of transactions that nobody older can still join."""
+    row = connection.execute(
+        "SELECT pg_snapshot_xmin(pg_current_snapshot())::text, (SELECT xid::text FROM batch WHERE store_id = %(store)s"
+        " AND xid > %(xid)s::text::xid8 ORDER BY batch.xid OFFSET %(limit)s LIMIT 1)",
+        {"store": store_id, "xid": str(xid), "limit": limit},
+    ).fetchone()
+    assert row is not None
+    end = min(int(bound) for bound in row if bound is not None)
+    ranges = connection.execute(
+        "SELECT first_time, last_time FROM batch WHERE store_id = %s AND xid >= %s::text::xid8"
+        " AND xid < %s::text::xid8 AND first_time IS NOT NULL",
+        [store_id, str(xid), str(end)],
+    ).fetchall()
+    return News(max(xid, end), [(utc_us(first), utc_us(last)) for first, last in ranges])
+
+
+def load_reads(
+    connection: Connection, store_id: int, from_us: int, to_us: int, tag_ids: Sequence[int] | None = None
+) -> Rows:
+    """Reads between two times, both included, of all tags or some; sorted by tag and time."""
+    query = (
+        "COPY (SELECT time, tag_id, antenna_id, coalesce(rssi_dbm, 'NaN'), count FROM tag_read"
+        " WHERE store_id = %s AND time >= %s AND time <= %s"
+    )
+    values: list[Any] = [store_id, moment(from_us), moment(to_us)]
+    if tag_ids is not None:
+        query += " AND tag_id = ANY(%s)"
+        values.append(list(tag_ids))
+    with connection.cursor() as cursor, cursor.copy(query + ") TO STDOUT (FORMAT BINARY)", values) as copy:
+        data = b"".join(copy)
+    copied = np.frombuffer(data[_COPY_HEADER:-_COPY_TRAILER], dtype=_COPIED)
+    rows = np.empty(len(copied), dtype=ROW)
+    for name in ROW.names or ():
+        rows[name] = copied[name]
+    rows["time_us"] += _POSTGRES_EPOCH_US
+    return rows[np.lexsort((rows["time_us"], rows["tag_id"]))]
+
+
+def write_changes(connection: Connection, store_id: int, changes: Sequence[Change]) -> None:
+    """Replace visits and trips, within the transaction of ``connection``."""
+    if spans := [(change.tag_id, *change.visits_us) for change in changes if change.visits_us is not None]:
+        tags, begins, ends = zip(*spans, strict=True)
+        connection.execute(
+            "DELETE FROM visit USING unnest(%s::bigint[], %s::timestamptz[], %s::timestamptz[]) AS gone (tag, low, high)"
+            " WHERE store_id = %s AND tag_id = tag AND enter BETWEEN low AND high",
+            [list(tags), [moment(us) for us in begins], [moment(us) for us in ends], store_id],
+        )
+        _copy(
+            connection,
+            "COPY visit (store_id, tag_id, trip, zone, enter, exit, confidence, open) FROM STDIN",
+            (
+                (store_id, tag, v.trip, v.zone, moment(v.enter_us), moment(v.exit_us), v.confidence, v.open)
+                for tag, _, visits, _, _ in changes
+                for v in visits
+            ),
+        )
+    if spans := [(change.tag_id, *change.trips_us) for change in changes if change.trips_us is not None]:
+        connection.execute(
+            "DELETE FROM trip USING unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS gone (tag, low, high)"
+            " WHERE store_id = %s AND tag_id = tag AND trip BETWEEN low AND high",
+            [*map(list, zip(*spans, strict=True)), store_id],
+        )
+        _copy(
+            connection,
+            'COPY trip (store_id, tag_id, trip, start, "end", zones, open) FROM STDIN',
+            (
+                (store_id, tag, t.trip, moment(t.trip), moment(t.end_us), list(t.zones), t.open)
+                for tag, _, _, _, trips in changes
+                for t in trips
+            ),
+        )
+
+
+def _copy(connection: Connection, query: LiteralString, rows: Iterable[tuple[object, ...]]) -> None:
+    with connection.cursor() as cursor, cursor.copy(query) as copy:
+        for row in rows:
+            copy.write_row(row)
+
+
+def close_before(connection: Connection, store_id: int, time_us: int) -> None:
+    """Close visits and trips that ended before a time: those that a process left open when it was stopped."""
+    for query in (
+        "UPDATE visit SET open = false WHERE store_id = %s AND open AND exit < %s",
+        'UPDATE trip SET open = false WHERE store_id = %s AND open AND "end" < %s',
+    ):
+        connection.execute(query, [store_id, moment(time_us)])
+
+
+def moment(time_us: int) -> datetime:
+    """The exact ``datetime`` of microseconds since 1970 UTC."""
+    return EPOCH + timedelta(microseconds=time_us)

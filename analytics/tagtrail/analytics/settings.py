@@ -1,0 +1,82 @@
+"""What a person can set about analytics, offline and live."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from tagtrail.analytics.presence import PresenceParameters
+from tagtrail.hardware.clock import parse_clock
+from tagtrail.hardware.errors import GiveUp
+
+_DEFAULT = PresenceParameters()
+
+
+class AnalyzeSettings(Struct, frozen=True, kw_only=True):
+    """Visits and trips from reads: from a file with ``reads``, else all the time from the database with ``dsn``."""
+
+    reads: Annotated[str | None, Meta(description="File of reads, .parquet or .csv; needs store and out.")] = None
+    store: Annotated[str | None, Meta(description="Store file that the reads belong to (with reads).")] = None
+    out: Annotated[str | None, Meta(description="Folder for the results (with reads); made where missing.")] = None
+    dsn: Annotated[
+        str | None, Meta(description="Database to work on (without reads), as libpq takes it.", extra={"secret": True})
+    ] = None
+    stores: Annotated[
+        list[str], Meta(description="Ids of the stores to analyse in the database; none given: all.")
+    ] = []
+    poll_s: Annotated[float, Meta(description="Real time between two looks into the database.")] = 1.0
+    quiet_s: Annotated[
+        float, Meta(description="Real time without new reads after which silence is believed and visits are closed.")
+    ] = 30.0
+    clock: Annotated[str, Meta(description="'real', or 'ANCHOR_US,ORIGIN_US,RATE' of a simulated store's clock.")] = (
+        "real"
+    )
+    step_s: Annotated[float, Meta(description="Length of a time step of the presence rule.")] = _DEFAULT.step_s
+    smooth_s: Annotated[float, Meta(description="A read counts for the steps less than this far from its own.")] = (
+        _DEFAULT.smooth_s
+    )
+    visit_min_s: Annotated[
+        float, Meta(description="Shortest time between first and last read by a zone that makes a visit.")
+    ] = _DEFAULT.visit_min_s
+    visit_gap_s: Annotated[float, Meta(description="Silence that ends a visit.")] = _DEFAULT.visit_gap_s
+    trip_gap_s: Annotated[float, Meta(description="Silence that ends a trip.")] = _DEFAULT.trip_gap_s
+
+    def presence(self) -> PresenceParameters:
+        """The numbers of the presence rule."""
+        return PresenceParameters(
+            step_s=self.step_s,
+            smooth_s=self.smooth_s,
+            visit_min_s=self.visit_min_s,
+            visit_gap_s=self.visit_gap_s,
+            trip_gap_s=self.trip_gap_s,
+        )
+
+    def faults(self) -> list[str]:
+        """What is wrong with these settings, one sentence each; no I/O."""
+        found = []
+        if self.reads is not None:
+            found += [f"{name}: needed together with reads" for name in ("store", "out") if getattr(self, name) is None]
+        else:
+            found += [
+                f"{name}: works together with reads only; set reads, or leave it out"
+                for name in ("store", "out")
+                if getattr(self, name) is not None
+            ]
+            if self.dsn is None:
+                found.append("set reads, store and out to analyse a file, or dsn to work on a database")
+        limits = (
+            ("poll_s", 0.01, 3600), ("quiet_s", 0.01, 86_400), ("step_s", 0.1, 60), ("smooth_s", 0.1, 600),
+            ("visit_min_s", 0, 3600), ("visit_gap_s", 1, 3600), ("trip_gap_s", 1, 86_400),
+        )  # fmt: skip
+        for name, low, high in limits:
+            value = getattr(self, name)
+            if not low <= value <= high:
+                found.append(f"{name} {value:g}: {low:g} to {high:g} allowed")
+        if self.smooth_s < self.step_s:
+            found.append(f"smooth_s {self.smooth_s:g} is less than step_s {self.step_s:g}")
+        if self.trip_gap_s < self.visit_gap_s:
+            found.append(f"trip_gap_s {self.trip_gap_s:g} is less than visit_gap_s {self.visit_gap_s:g}")
+        try:
+            parse_clock(self.clock)
+        except GiveUp as error:
+            found.append(str(error))
+        return found

@@ -1,0 +1,1 @@
+"""The way out: an HTTP API, read-only, and the floor page."""

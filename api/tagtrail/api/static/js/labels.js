@@ -1,0 +1,49 @@
+// Fits a zone's name and number into its shape.
+
+import { heightAt, labelPoint, widthAt } from "./geometry.js";
+
+const LINE = 13;
+const NUMBER = 19;
+const SMALL_NUMBER = 16;
+const context = document.createElement("canvas").getContext("2d");
+
+function widthOf(text) {
+  context.font = `11px ${getComputedStyle(document.body).fontFamily}`;
+  return context.measureText(text).width;
+}
+
+/** The name in at most `rows` lines of at most `width`, or null where it does not fit. */
+function wrap(name, width, rows) {
+  const lines = [];
+  for (const word of name.split(/\s+/)) {
+    const longer = lines.length ? `${lines[lines.length - 1]} ${word}` : word;
+    if (lines.length && widthOf(longer) <= width) lines[lines.length - 1] = longer;
+    else lines.push(word);
+  }
+  return lines.length <= rows && lines.every((line) => widthOf(line) <= width) ? lines : null;
+}
+
+/**
+ * Where the text of a zone goes.
+ *
+ * @param name of the zone
+ * @param polygon in pixels
+ * @param marks points (antennas) that the text should not cover
+ * @returns {{centre, lines, nameY, valueY, small}} y of the base lines
+ */
+export function placeLabel(name, polygon, marks) {
+  const centre = labelPoint(polygon);
+  const width = widthAt(centre, polygon) - 6;
+  const height = heightAt(centre, polygon) - 4;
+  const covered = marks.some(([x, y]) => Math.abs(x - centre[0]) < 40 && Math.abs(y - centre[1]) < 14);
+  const room = covered ? height / 2 + 6 : height; // the text stands on the antenna, as a place name on a map does
+  const rows = Math.floor((Math.max(room, height - 16) - NUMBER) / LINE);
+  const lines = rows >= 1 ? wrap(name, width, Math.min(rows, 3)) : null;
+  const small = lines === null && height < 40;
+  const block = (lines?.length ?? 0) * LINE + (small ? SMALL_NUMBER : NUMBER);
+  let top = centre[1] - block / 2;
+  if (covered) top = Math.max(centre[1] - height / 2 + 1, Math.min(top, centre[1] - 7 - block));
+  const nameY = top + LINE - 3;
+  const valueY = top + block - 4;
+  return { centre, lines: lines ?? [], nameY, valueY, small };
+}

@@ -1,0 +1,1 @@
+"""The agent beside the readers: serial link, session, window, spool, publisher, health."""

@@ -1,0 +1,38 @@
+"""What the agent says about itself."""
+
+from collections.abc import Sequence
+
+from tagtrail.edge.spool import Spool
+from tagtrail.hardware.wire import VERSION, AgentStatus, ReaderStatus
+
+
+def agent_status(
+    state: str,
+    *,
+    agent: str,
+    time_us: int,
+    spool: Spool,
+    readers: Sequence[ReaderStatus],
+    reads_refused: int,
+    error: str | None,
+) -> AgentStatus:
+    """The status message of an agent that is running or about to stop."""
+    return AgentStatus(
+        v=VERSION,
+        agent=agent,
+        state=state,
+        time_us=time_us,
+        boot=spool.boot,
+        seq=spool.last_seq,
+        spool_batches=spool.batches,
+        spool_reads=spool.reads,
+        reads_total=sum(reader.reads for reader in readers),
+        reads_refused=reads_refused,
+        error=error,
+        readers=list(readers),
+    )
+
+
+def last_will(*, agent: str, time_us: int, boot: str) -> AgentStatus:
+    """What the broker says once the agent is silent; ``time_us`` is when the connection was made."""
+    return AgentStatus(v=VERSION, agent=agent, state="offline", time_us=time_us, boot=boot)

@@ -1,0 +1,87 @@
+"""A serial line: opened by path or pyserial URL, with errors that a person can act on."""
+
+import contextlib
+import errno
+from typing import Final
+
+import serial
+
+from tagtrail.hardware.errors import Retry
+
+READ_TIMEOUT_S: Final = 0.05
+"""How long a read waits for the first byte; the session wants its tick at least every 0.1 s."""
+
+WRITE_TIMEOUT_S: Final = 1.0
+"""Commands are a few bytes: a line that does not take them for a second is stuck."""
+
+_ADVICE: Final = {
+    errno.ENOENT: "there is no such port; check the cable and the name (/dev/serial/by-id/ has names that stay)",
+    errno.ENXIO: "the device behind it is gone; check the cable",
+    errno.ENODEV: "the device behind it is gone; check the cable",
+    errno.EIO: "the device behind it is gone; check the cable",
+    errno.EACCES: "no permission; add the agent's user to the port's group (often dialout)",
+    errno.EPERM: "no permission; add the agent's user to the port's group (often dialout)",
+    errno.EBUSY: "another program uses it",
+    errno.EAGAIN: "another program uses it",
+    errno.ENOTTY: "it is not a serial port",
+}
+
+# termios.error is no OSError, and ValueError is what pyserial says to an URL or a baud rate that it does not know.
+_ERRORS: tuple[type[Exception], ...] = (OSError, ValueError)
+with contextlib.suppress(ImportError):  # there is no termios on Windows
+    import termios
+
+    _ERRORS = (*_ERRORS, termios.error)
+
+
+class LinkError(Retry):
+    """The line cannot be opened, or broke; the message names the port and what to do."""
+
+
+class Link:
+    """An open serial line. Use it as a context manager.
+
+    Args:
+        port: Path, or any pyserial URL (``socket://HOST:PORT``, ``rfc2217://HOST:PORT``).
+        baud: Bits per second.
+
+    Raises:
+        LinkError: The port cannot be opened; every method raises it when the line breaks.
+    """
+
+    def __init__(self, port: str, baud: int) -> None:
+        self.port = port
+        try:
+            self._serial = serial.serial_for_url(
+                port, baudrate=baud, timeout=READ_TIMEOUT_S, write_timeout=WRITE_TIMEOUT_S, exclusive=True
+            )
+        except _ERRORS as error:
+            raise self._explained("cannot be opened", error) from None
+
+    def __enter__(self) -> "Link":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        with contextlib.suppress(*_ERRORS):
+            self._serial.close()
+
+    def read(self) -> bytes:
+        """All bytes that have arrived; waits a moment for the first, and returns nothing if none comes."""
+        try:
+            return bytes(self._serial.read(max(1, self._serial.in_waiting)))
+        except _ERRORS as error:
+            raise self._explained("broke while reading", error) from None
+
+    def write(self, data: bytes) -> None:
+        """Send bytes."""
+        if not data:
+            return
+        try:
+            self._serial.write(data)
+        except _ERRORS as error:
+            raise self._explained("broke while writing", error) from None
+
+    def _explained(self, what: str, error: Exception) -> LinkError:
+        number = getattr(error, "errno", None) or (error.args[0] if error.args else None)
+        why = _ADVICE.get(number) if isinstance(number, int) else None
+        return LinkError(f"port {self.port} {what}: {why or error}")

@@ -1,0 +1,86 @@
+"""Settings of the edge agent."""
+
+import re
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from msgspec import Meta, Struct
+
+from tagtrail.hardware.clock import parse_clock
+from tagtrail.hardware.errors import GiveUp
+from tagtrail.hardware.store import ID_PATTERN
+from tagtrail.hardware.wire import READS_MAX
+
+
+class EdgeSettings(Struct, frozen=True, kw_only=True):
+    """Settings of the edge agent. Intervals are seconds of real time, except ``window_s``."""
+
+    store: Annotated[str, Meta(description="Store file.")] = "store.toml"
+    agent: Annotated[str, Meta(description="Id of this agent, unique within the store (a-z, 0-9 and -).")] = "edge-1"
+    readers: Annotated[
+        list[str], Meta(description="Ids of the readers that this agent serves; none given: all of the store file.")
+    ] = []
+    ports: Annotated[
+        str | None,
+        Meta(description="Pattern of serial ports with {reader}, e.g. /run/x/{reader}; overrides the store file."),
+    ] = None
+    mqtt: Annotated[
+        str, Meta(description="Address of the broker: mqtt://HOST:PORT, or mqtts://HOST:PORT with TLS.")
+    ] = "mqtt://127.0.0.1:1883"
+    mqtt_user: Annotated[str | None, Meta(description="User name at the broker.", extra={"secret": True})] = None
+    mqtt_password: Annotated[str | None, Meta(description="Password at the broker.", extra={"secret": True})] = None
+    spool: Annotated[str, Meta(description="File that keeps each batch until the database has it.")] = (
+        "edge-spool.sqlite"
+    )
+    window_s: Annotated[
+        float,
+        Meta(description="Reads of one tag at one antenna within this time become one; 0 keeps each (store time)."),
+    ] = 0.5
+    batch_reads: Annotated[int, Meta(description="Most reads in a batch.")] = 500
+    batch_s: Annotated[float, Meta(description="Longest time that a read waits for its batch to fill.")] = 0.5
+    status_s: Annotated[float, Meta(description="Time between two status messages.")] = 10.0
+    inflight: Annotated[int, Meta(description="Most batches that are published and not yet in the database.")] = 64
+    resend_s: Annotated[
+        float, Meta(description="Time without a commit by ingest after which batches are sent again.")
+    ] = 10.0
+    clock: Annotated[str, Meta(description="'real', or 'ANCHOR_US,ORIGIN_US,RATE' of a simulated store's clock.")] = (
+        "real"
+    )
+
+    def faults(self) -> list[str]:
+        """What is wrong with these settings, one sentence each; no I/O."""
+        found = []
+        if not re.fullmatch(ID_PATTERN, self.agent):
+            found.append(f"agent {self.agent!r}: use only a-z, 0-9 and -")
+        if self.ports is not None and "{reader}" not in self.ports:
+            found.append(f"ports {self.ports!r}: there is no {{reader}} in it, so all readers would share one port")
+        found += _mqtt_faults(self.mqtt)
+        if self.mqtt_password is not None and self.mqtt_user is None:
+            found.append("mqtt_password: there is no mqtt_user to go with it")
+        if not 0 <= self.window_s <= 60:
+            found.append(f"window_s {self.window_s:g}: 0 to 60 allowed")
+        if not 1 <= self.batch_reads <= READS_MAX:
+            found.append(f"batch_reads {self.batch_reads}: 1 to {READS_MAX} allowed")
+        if not 1 <= self.inflight <= 10_000:
+            found.append(f"inflight {self.inflight}: 1 to 10000 allowed")
+        for name, value in (("batch_s", self.batch_s), ("status_s", self.status_s), ("resend_s", self.resend_s)):
+            if not 0 < value <= 3600:
+                found.append(f"{name} {value:g}: more than 0 and at most 3600 allowed")
+        try:
+            parse_clock(self.clock)
+        except GiveUp as error:
+            found.append(str(error))
+        return found
+
+
+def _mqtt_faults(url: str) -> list[str]:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        return [f"mqtt {url!r}: {error}"]
+    if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or port == 0 or parts.path not in ("", "/"):
+        return [f"mqtt {url!r}: expected mqtt://HOST:PORT or mqtts://HOST:PORT"]
+    if parts.username is not None:
+        return ["mqtt: user and password do not belong into the address; set mqtt_user and mqtt_password"]
+    return []

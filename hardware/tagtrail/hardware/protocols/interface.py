@@ -1,0 +1,195 @@
+"""What every reader family offers: a host session for the edge and a reader model for the simulator.
+
+Nothing here does I/O, sleeps, or asks for the time: bytes and the monotonic time go in, events and bytes come out.
+
+The host side is a state machine::
+
+    CLOSED --open()--> STOPPING --> PROBING --> CONFIGURING --> STREAMING --close()--> DRAINING --> CLOSED
+                          ^                                         |
+                          +------------- silence, reboot -----------+      too many silent tries: FAILED
+
+The edge calls `HostSession.tick` at least every 100 ms, writes whatever bytes it gets, and reopens the port when the
+state is FAILED.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Protocol
+
+import msgspec
+
+
+class State(Enum):
+    """Where a host session is; the value is what health reports show."""
+
+    CLOSED = "closed"
+    STOPPING = "stopping"
+    PROBING = "probing"
+    CONFIGURING = "configuring"
+    STREAMING = "streaming"
+    DRAINING = "draining"
+    FAILED = "failed"
+
+
+@dataclass
+class Counters:
+    """What a decoder has seen. Every byte that came in is in a good frame, in ``bytes_dropped``, or still buffered."""
+
+    bytes_in: int = 0
+    frames: int = 0
+    bytes_dropped: int = 0
+    checksum_errors: int = 0
+    resyncs: int = 0
+    keepalives: int = 0
+    timeouts: int = 0
+    rejected: dict[str, int] = field(default_factory=dict)
+    """Well-framed input that made no sense, by named reason."""
+
+    def reject(self, reason: str) -> None:
+        """Count one rejected frame under its reason."""
+        self.rejected[reason] = self.rejected.get(reason, 0) + 1
+
+
+@dataclass(frozen=True)
+class AntennaSettings:
+    """What the store file says about one antenna port: number as printed on the reader, transmit power."""
+
+    port: int
+    power_dbm: float
+
+
+@dataclass(frozen=True)
+class ReaderSettings:
+    """What a session configures on a reader; ``region`` None keeps the one that the reader has."""
+
+    region: str | None
+    antennas: tuple[AntennaSettings, ...]
+
+
+class TagSeen(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A reader saw a tag. What the family does not tell is None; nothing is invented."""
+
+    epc: str
+    antenna: int | None = None
+    rssi_dbm: float | None = None
+    count: int = 1
+    frequency_khz: int | None = None
+    phase_deg: float | None = None
+    reader_time_ms: int | None = None
+    """The reader's own stamp; it restarts with every cycle and is not a wall clock."""
+
+
+class KeepAlive(msgspec.Struct, frozen=True):
+    """The reader is alive and has nothing to say."""
+
+
+class Temperature(msgspec.Struct, frozen=True):
+    """The reader told its temperature."""
+
+    temperature_c: float
+
+
+class ReaderFault(msgspec.Struct, frozen=True):
+    """The reader reports an error of its own, e.g. too hot, antenna not connected."""
+
+    code: int
+    name: str
+
+
+class StateChanged(msgspec.Struct, frozen=True):
+    """The session moved to another state; ``why`` is a sentence for the log."""
+
+    state: State
+    why: str
+
+
+Event = TagSeen | KeepAlive | Temperature | ReaderFault | StateChanged
+
+
+class HostSession(Protocol):
+    """The host's side of one serial line. Times are seconds of a monotonic clock."""
+
+    state: State
+    counters: Counters
+
+    def open(self, now_s: float) -> bytes:
+        """Start anew on a freshly opened port; returns the first bytes to write."""
+        ...
+
+    def feed(self, data: bytes, now_s: float) -> tuple[list[Event], bytes]:
+        """Take bytes that arrived; returns what they say and bytes to write."""
+        ...
+
+    def tick(self, now_s: float) -> tuple[list[Event], bytes]:
+        """Let time pass: time-outs, retries, watchdog; returns events and bytes to write."""
+        ...
+
+    def close(self, now_s: float) -> bytes:
+        """Ask the reader to stop; keep feeding until the state is CLOSED or FAILED."""
+        ...
+
+
+class ReaderModel(Protocol):
+    """The reader's side of one serial line, for the simulator: obeys the host's commands.
+
+    Attributes:
+        streaming: The host has started continuous reading.
+        powers_dbm: Transmit power per antenna port, as the host set it; only ports in the search list are active.
+    """
+
+    streaming: bool
+    powers_dbm: dict[int, float]
+
+    def feed(self, data: bytes) -> bytes:
+        """Take the host's bytes; returns the reader's answers."""
+        ...
+
+    def tag(self, seen: TagSeen) -> bytes:
+        """The bytes that report a tag. Only while ``streaming``.
+
+        Raises:
+            RuntimeError: The reader is not streaming.
+        """
+        ...
+
+    def idle(self, reader_time_ms: int) -> bytes:
+        """The bytes that a streaming reader sends after a cycle without tags (about once a second); empty otherwise."""
+        ...
+
+    def reboot(self) -> bytes:
+        """Forget everything that the host has set, as after a power cut; returns what the reader says on waking."""
+        ...
+
+
+class ReaderFamily(Protocol):
+    """A family of readers that speak one protocol."""
+
+    name: str
+    default_baud: int
+    reads_per_s_max: float
+    """What the serial line carries at the default baud: tag frames of the usual size per second."""
+
+    def host(self, settings: ReaderSettings) -> HostSession:
+        """A session for the edge.
+
+        Raises:
+            FaultsError: No reader of this family can obey the settings.
+        """
+        ...
+
+    def reader(self) -> ReaderModel:
+        """A reader for the simulator."""
+        ...
+
+    def decode(
+        self, chunks: Iterable[bytes], counters: Counters, *, from_reader: bool = True
+    ) -> Iterator[dict[str, object]]:
+        """What raw bytes of one direction say, frame by frame, for people; never raises, whatever the bytes.
+
+        Args:
+            chunks: The bytes, cut anywhere.
+            counters: Where frames and rejected bytes are counted.
+            from_reader: The reader sent them, not the host.
+        """
+        ...

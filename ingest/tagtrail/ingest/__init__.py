@@ -1,0 +1,1 @@
+"""MQTT to database: every batch once, whatever is killed when."""

@@ -1,0 +1,177 @@
+"""The ledger of batches: which are in the database, and up to which none is missing."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from itertools import count, takewhile
+from typing import NamedTuple
+
+from tagtrail.hardware.wire import Committed
+from tagtrail.ingest.database.connection import Connection
+
+log = logging.getLogger("tagtrail.ingest")
+
+Boot = tuple[int, str, str]
+"""store_id, agent, boot."""
+Key = tuple[int, str, str, int]
+"""store_id, agent, boot, seq."""
+PAGE = 1_000
+
+_KEYS = "unnest(%s::smallint[], %s::text[], %s::text[], %s::bigint[])"
+
+# A batch that could not be read has no rows. A readable copy that comes later, e.g. after an upgrade, takes its place.
+_ENTER = """
+INSERT INTO batch (store_id, agent, boot, seq, rows, reads, first_time, last_time)
+SELECT * FROM unnest(%s::smallint[], %s::text[], %s::text[], %s::bigint[],
+                     %s::integer[], %s::bigint[], %s::timestamptz[], %s::timestamptz[])
+ON CONFLICT (store_id, agent, boot, seq) DO UPDATE
+SET rows = excluded.rows, reads = excluded.reads, first_time = excluded.first_time, last_time = excluded.last_time,
+    committed_at = now(), xid = pg_current_xact_id()
+WHERE batch.rows = 0 AND excluded.rows > 0
+RETURNING store_id, agent, boot, seq
+"""
+_CONTENT = f"""
+SELECT store_id, agent, boot, seq, rows, reads, first_time, last_time
+FROM batch JOIN {_KEYS} AS wanted (store_id, agent, boot, seq) USING (store_id, agent, boot, seq)
+WHERE rows > 0
+"""  # noqa: S608 - a constant
+_NEW_BOOTS = f"""
+INSERT INTO agent_boot (store_id, agent, boot, committed_seq) SELECT * FROM {_KEYS}
+ON CONFLICT DO NOTHING RETURNING store_id, agent, boot
+"""  # noqa: S608 - a constant
+_LOCK_BOOTS = """
+SELECT store_id, agent, boot, committed_seq
+FROM agent_boot JOIN unnest(%s::smallint[], %s::text[], %s::text[]) AS wanted (store_id, agent, boot)
+     USING (store_id, agent, boot)
+ORDER BY store_id, agent, boot
+FOR NO KEY UPDATE OF agent_boot
+"""
+_FOLLOWING = f"""
+SELECT store_id, agent, boot, next.seq
+FROM {_KEYS} AS known (store_id, agent, boot, seq)
+CROSS JOIN LATERAL (
+    SELECT batch.seq FROM batch
+    WHERE (batch.store_id, batch.agent, batch.boot) = (known.store_id, known.agent, known.boot)
+      AND batch.seq > known.seq
+    ORDER BY batch.seq LIMIT {PAGE}
+) AS next
+"""  # noqa: S608 - a constant
+_ADVANCE = f"""
+UPDATE agent_boot SET committed_seq = new.seq, updated_at = now()
+FROM {_KEYS} AS new (store_id, agent, boot, seq)
+WHERE (agent_boot.store_id, agent_boot.agent, agent_boot.boot) = (new.store_id, new.agent, new.boot)
+"""  # noqa: S608 - a constant
+_LATEST = """
+SELECT DISTINCT ON (store_id, agent) store, agent, boot, committed_seq
+FROM agent_boot JOIN store USING (store_id) ORDER BY store_id, agent, updated_at DESC
+"""
+
+
+class Entry(NamedTuple):
+    """A row of the ledger; ``rows`` is 0 where the batch is in the quarantine."""
+
+    store_id: int
+    agent: str
+    boot: str
+    seq: int
+    rows: int = 0
+    reads: int = 0
+    first_time: datetime | None = None
+    last_time: datetime | None = None
+
+    @property
+    def key(self) -> Key:
+        """What a batch is known by."""
+        return self[:4]
+
+
+def enter(connection: Connection, entries: Iterable[Entry]) -> set[Key]:
+    """Add batches to the ledger, in the transaction that adds their reads.
+
+    Waits for another process that is adding the same batch.
+
+    Args:
+        connection: In a transaction.
+        entries: One per batch.
+
+    Returns:
+        The batches that were not there; the reads of the others must not be added.
+    """
+    # Sorted: two processes that add the same batches wait for each other instead of deadlocking.
+    columns = [list(column) for column in zip(*sorted(entries, key=lambda entry: entry.key), strict=True)]
+    return set(connection.execute(_ENTER, columns).fetchall()) if columns else set()
+
+
+def reused(connection: Connection, entries: Iterable[Entry]) -> set[Key]:
+    """Those of these batches whose number was taken by a batch of another content.
+
+    Happens where two agents share an identity, or where an agent goes on with an old copy of its spool.
+    """
+    wanted = {entry.key: entry for entry in entries if entry.rows}
+    if not wanted:
+        return set()
+    rows = connection.execute(_CONTENT, _columns(wanted)).fetchall()
+    there = (Entry(*row) for row in rows)
+    return {entry.key for entry in there if entry != wanted[entry.key]}
+
+
+def advance(connection: Connection, confirmed: Mapping[Boot, int]) -> dict[Boot, int]:
+    """Find up to which batch each boot is complete, after its batches were entered.
+
+    Args:
+        connection: In the transaction that entered the batches.
+        confirmed: Per boot, what its agent has been told before: a boot that is new here begins there. A known boot
+            that is told further than this database knows lost batches with a restored backup; the agent does not have
+            them any more, so waiting for them would only fill its spool.
+
+    Returns:
+        Per boot, the batch up to which none is missing.
+    """
+    if not confirmed:
+        return {}
+    new = set(connection.execute(_NEW_BOOTS, _columns((*boot, seq) for boot, seq in confirmed.items())).fetchall())
+    # From here on this transaction alone moves these boots, and the next statement sees what the others committed.
+    locked = connection.execute(_LOCK_BOOTS, _columns(confirmed)).fetchall()
+    before = {(store_id, agent, boot): seq for store_id, agent, boot, seq in locked}
+    complete = dict(before)
+    for boot, seq in before.items():
+        if confirmed[boot] > seq:
+            log.error(
+                "agent %s has been told that batches %d to %d of boot %s are in the database, but they are not: was it "
+                "restored from a backup?", boot[1], seq + 1, confirmed[boot], boot[2],
+            )  # fmt: skip
+            complete[boot] = confirmed[boot]
+    unfinished = list(complete)
+    while unfinished:
+        rows = connection.execute(_FOLLOWING, _columns((*boot, complete[boot]) for boot in unfinished)).fetchall()
+        following: dict[Boot, list[int]] = defaultdict(list)
+        for store_id, agent, boot_id, seq in rows:
+            following[store_id, agent, boot_id].append(seq)
+        unfinished = []
+        for boot, seqs in following.items():
+            run = sum(
+                1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(sorted(seqs), count(complete[boot] + 1)))
+            )
+            complete[boot] += run
+            if run == PAGE:
+                unfinished.append(boot)
+    moved = [(*boot, seq) for boot, seq in complete.items() if seq != before[boot] or boot in new]
+    if moved:
+        connection.execute(_ADVANCE, _columns(moved))
+    return complete
+
+
+def latest(connection: Connection) -> dict[tuple[str, str], Committed]:
+    """Per store and agent, what the agent should know about the boot that it used last."""
+    rows = connection.execute(_LATEST).fetchall()
+    return {(store, agent): Committed(boot, seq) for store, agent, boot, seq in rows}
+
+
+def utc(time_us: int) -> datetime:
+    """Microseconds since 1970 as the database gives them back."""
+    return datetime.fromtimestamp(time_us // 1_000_000, UTC).replace(microsecond=time_us % 1_000_000)
+
+
+def _columns(rows: Iterable[tuple[object, ...]]) -> list[list[object]]:
+    return [list(column) for column in zip(*sorted(rows), strict=True)]

@@ -1,0 +1,86 @@
+"""Settings of the ingest service."""
+
+import re
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from msgspec import Meta, Struct, field
+
+from tagtrail.hardware.clock import parse_clock
+from tagtrail.hardware.errors import GiveUp
+from tagtrail.hardware.store import ID_PATTERN
+
+
+class IngestSettings(Struct, frozen=True, kw_only=True):
+    """Settings of the ingest service. Intervals are seconds of real time."""
+
+    mqtt: Annotated[
+        str, Meta(description="Address of the broker: mqtt://HOST:PORT, or mqtts://HOST:PORT with TLS.")
+    ] = "mqtt://127.0.0.1:1883"
+    mqtt_user: Annotated[str | None, Meta(description="User name at the broker.", extra={"secret": True})] = None
+    mqtt_password: Annotated[str | None, Meta(description="Password at the broker.", extra={"secret": True})] = None
+    dsn: Annotated[
+        str,
+        Meta(description="Address of the database: postgresql://USER:PASSWORD@HOST:PORT/DB.", extra={"secret": True}),
+    ]
+    stores: Annotated[list[str], Meta(description="Ids of the stores to listen to; '+' is all.")] = field(
+        default_factory=lambda: ["+"]
+    )
+    client_id: Annotated[
+        str, Meta(description="Name of this process at the broker, which keeps its messages; unique among processes.")
+    ] = "tagtrail-ingest"
+    share: Annotated[
+        str | None,
+        Meta(description="Group of ingest processes that share the messages between them; each its own client_id."),
+    ] = None
+    flush_s: Annotated[float, Meta(description="Longest time that a batch waits for others to be written with.")] = 0.25
+    flush_reads: Annotated[int, Meta(description="Reads after which a transaction takes no further batch.")] = 10_000
+    inflight_messages: Annotated[
+        int, Meta(description="Most messages in memory; beyond, the broker has to wait until the database is faster.")
+    ] = 1_000
+    clock: Annotated[str, Meta(description="'real', or 'ANCHOR_US,ORIGIN_US,RATE' of a simulated store's clock.")] = (
+        "real"
+    )
+
+    def faults(self) -> list[str]:
+        """What is wrong with these settings, one sentence each; no I/O."""
+        found = _mqtt_faults(self.mqtt)
+        if self.mqtt_password is not None and self.mqtt_user is None:
+            found.append("mqtt_password: there is no mqtt_user to go with it")
+        if not self.dsn:
+            found.append("dsn: expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
+        if not self.stores:
+            found.append("stores: name at least one store, or '+' for all")
+        found += [
+            f"stores {store!r}: expected an id of a-z, 0-9 and -, or '+' for all"
+            for store in self.stores
+            if store != "+" and not re.fullmatch(ID_PATTERN, store)
+        ]
+        if not self.client_id:
+            found.append("client_id: the broker needs a name to keep messages under")
+        if self.share is not None and not re.fullmatch(ID_PATTERN, self.share):
+            found.append(f"share {self.share!r}: use only a-z, 0-9 and -")
+        if not 0 <= self.flush_s <= 60:
+            found.append(f"flush_s {self.flush_s:g}: 0 to 60 allowed")
+        if not 1 <= self.flush_reads <= 10_000_000:
+            found.append(f"flush_reads {self.flush_reads}: 1 to 10000000 allowed")
+        if not 1 <= self.inflight_messages <= 65_535:
+            found.append(f"inflight_messages {self.inflight_messages}: 1 to 65535 allowed")
+        try:
+            parse_clock(self.clock)
+        except GiveUp as error:
+            found.append(str(error))
+        return found
+
+
+def _mqtt_faults(url: str) -> list[str]:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        return [f"mqtt {url!r}: {error}"]
+    if parts.username is not None:
+        return ["mqtt: user and password do not belong into the address; set mqtt_user and mqtt_password"]
+    if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or port == 0 or parts.path not in ("", "/"):
+        return [f"mqtt {url!r}: expected mqtt://HOST:PORT or mqtts://HOST:PORT"]
+    return []

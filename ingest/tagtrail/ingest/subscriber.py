@@ -1,0 +1,199 @@
+"""The connection to the MQTT broker: a thread that keeps it, reads messages, and says which are done with.
+
+Each connection gets a client of its own. A message id counts within one connection, so what came over an old one is
+never acknowledged over a new one: the broker sends it again, and the ledger knows it.
+"""
+
+import logging
+import queue
+import random
+import threading
+import time
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import urlsplit
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from tagtrail.hardware.wire import Committed, committed_topic, encode, reads_topic, status_topic
+from tagtrail.ingest.intake import Delivery, Item, Message, read_message
+from tagtrail.ingest.settings import IngestSettings
+
+log = logging.getLogger("tagtrail.ingest")
+
+KEEPALIVE_S: Final = 60
+"""While the queue is full nothing is read from the broker and no ping sent: after 1.5 times this the broker ends the
+connection (MQTT 3.1.1, 3.1.2.10). The next one begins with everything that was not acknowledged."""
+RETRY_FIRST_S: Final = 0.25
+RETRY_LIMIT_S: Final = 10.0
+SETTLED_S: Final = 10.0
+"""A connection that lasted this long worked; one that broke sooner is retried ever more slowly."""
+PUT_S: Final = 0.2
+
+
+class Subscriber:
+    """Puts what the broker sends on a queue, read but not yet acknowledged.
+
+    A full queue stops the reading, and so the broker: by its window of unacknowledged messages (Mosquitto's
+    ``max_inflight_messages``), else by TCP.
+
+    Args:
+        settings: Where the broker is, and what to subscribe to.
+        received: Where the messages go; its size bounds what is in memory.
+
+    Attributes:
+        renewed: Set whenever a new connection has been made; whoever acts on it clears it.
+    """
+
+    def __init__(self, settings: IngestSettings, received: "queue.Queue[Item]") -> None:
+        self._settings = settings
+        self._received = received
+        self._client: mqtt.Client | None = None
+        self._connection = 0
+        self._closed = threading.Event()
+        self._stopping = threading.Event()
+        self._situation = ""
+        self._refused: str | None = None
+        self._thread = threading.Thread(target=self._run, name="broker", daemon=True)
+        self.renewed = threading.Event()
+
+    def start(self) -> None:
+        """Start connecting, for ever."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Take no further message; acknowledging goes on."""
+        self._closed.set()
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """Disconnect after all acknowledgements have been sent."""
+        self._closed.set()
+        self._stopping.set()
+        client = self._client
+        if client is not None:
+            client.disconnect()
+        self._thread.join(timeout_s)
+
+    def acknowledge(self, deliveries: Iterable[Delivery]) -> None:
+        """The database has them: the broker may forget them."""
+        client, connection = self._client, self._connection
+        if client is None:
+            return
+        for delivery in deliveries:
+            if delivery.connection == connection:
+                client.ack(delivery.mid, 1)
+
+    def tell(self, messages: Iterable[tuple[str, str, Committed]]) -> None:
+        """Tell agents (store, agent, message) what the database has; nobody hears it while there is no connection."""
+        client = self._client
+        if client is None:
+            return
+        for store, agent, committed in messages:
+            client.publish(committed_topic(store, agent), encode(committed), qos=1, retain=True)
+
+    def _run(self) -> None:
+        parts = urlsplit(self._settings.mqtt)
+        tls = parts.scheme == "mqtts"
+        host, port = parts.hostname or "", parts.port or (8883 if tls else 1883)
+        delay_s = RETRY_FIRST_S
+        while not self._stopping.is_set():
+            since_s = time.monotonic()
+            client = self._new_client(tls=tls)
+            try:
+                client.connect(host, port, KEEPALIVE_S)
+            except OSError as error:
+                self._tell(f"broker {host}:{port} cannot be reached ({error}); trying again until it answers")
+            else:
+                self._converse(client)
+                why = self._refused or "it closed the connection or fell silent"
+                self._tell(f"broker {host}:{port} is gone: {why}; trying again until it answers")
+            if time.monotonic() - since_s > SETTLED_S:
+                delay_s = RETRY_FIRST_S
+            self._stopping.wait(delay_s * random.uniform(0.8, 1.2))  # noqa: S311 - spreads reconnects
+            delay_s = min(RETRY_LIMIT_S, delay_s * 2)
+
+    def _converse(self, client: mqtt.Client) -> None:
+        """Serve one connection until it ends."""
+        self._refused = None
+        try:
+            # Not paho's own thread: a connection that ended, however it did, cannot go unnoticed this way.
+            while client.loop(0.5) == MQTTErrorCode.MQTT_ERR_SUCCESS:
+                if self._stopping.is_set():
+                    client.disconnect()
+        finally:
+            self._client = None
+
+    def _new_client(self, *, tls: bool) -> mqtt.Client:
+        settings = self._settings
+        client = mqtt.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=settings.client_id,
+            clean_session=False,  # the broker keeps what comes while we are away, and what we have not acknowledged
+            manual_ack=True,
+            reconnect_on_failure=False,
+        )
+        if settings.mqtt_user is not None:
+            client.username_pw_set(settings.mqtt_user, settings.mqtt_password)
+        if tls:
+            client.tls_set()
+        client.max_inflight_messages_set(0)  # no limit: each agent has one retained message
+        client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
+        # Where this is set, `ack` and `publish` in another thread leave the socket to the thread that runs the loop.
+        client.on_socket_register_write = lambda _client, _userdata, _socket: None
+        return client
+
+    def _on_connect(
+        self,
+        client: mqtt.Client,
+        _userdata: object,
+        _flags: mqtt.ConnectFlags,
+        reason: ReasonCode,
+        _p: Properties | None,
+    ) -> None:
+        if reason.is_failure:
+            self._refused = f"it refuses us ({reason}); check mqtt_user and mqtt_password"
+            return
+        self._connection += 1
+        self._client = client
+        prefix = "" if self._settings.share is None else f"$share/{self._settings.share}/"
+        topics = [topic(store, "+") for store in self._settings.stores for topic in (reads_topic, status_topic)]
+        client.subscribe([(prefix + topic, 1) for topic in topics])
+
+    def _on_subscribe(
+        self,
+        _client: mqtt.Client,
+        _userdata: object,
+        _mid: int,
+        reasons: list[ReasonCode],
+        _properties: Properties | None,
+    ) -> None:
+        if any(reason.is_failure for reason in reasons):
+            self._tell("the broker refuses a subscription: let this user read tagtrail/v1/#")
+        else:
+            self._tell("connected to the broker", logging.INFO)
+        self.renewed.set()
+
+    def _on_message(self, _client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage) -> None:
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            topic = "(not UTF-8)"
+        delivery = Delivery(self._connection, message.mid) if message.qos else None
+        item = read_message(Message(topic, bytes(message.payload), delivery))
+        while not self._closed.is_set():
+            try:
+                self._received.put(item, timeout=PUT_S)
+            except queue.Full:
+                continue
+            return
+
+    def _tell(self, situation: str, level: int = logging.WARNING) -> None:
+        """Log a situation once, until it changes."""
+        if situation != self._situation and not self._stopping.is_set():
+            self._situation = situation
+            log.log(level, "%s", situation)

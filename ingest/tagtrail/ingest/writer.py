@@ -1,0 +1,260 @@
+"""Writes messages to the database: many per transaction, each batch once."""
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+
+from tagtrail.hardware.wire import Committed
+from tagtrail.ingest import ledger, quarantine
+from tagtrail.ingest.database.connection import Connection, explain
+from tagtrail.ingest.database.copy import copy_into
+from tagtrail.ingest.database.names import antenna_names, store_names, tag_names
+from tagtrail.ingest.database.partitions import DAY_US, Partitions
+from tagtrail.ingest.intake import Batch, BatchKey, Item, Rejected, Status, reject
+
+log = logging.getLogger("tagtrail.ingest")
+
+_STATUS = """
+INSERT INTO agent_status (store_id, agent, time, state, status) VALUES (%s, %s, %s, %s, %s::jsonb)
+ON CONFLICT (store_id, agent) DO UPDATE
+SET received_at = now(), time = excluded.time, state = excluded.state, status = excluded.status
+"""
+
+_DATA_CLASSES: Final = ("22", "23", "54")
+"""SQLSTATE classes that blame the data: data exception, integrity violation, limit exceeded (a long index key)."""
+
+
+@dataclass
+class Outcome:
+    """What one call of `Writer.write` has committed.
+
+    Attributes:
+        batches: New ones.
+        reads: Rows added.
+        duplicates: Batches that were there already, or twice among the messages.
+        statuses: Agents' statuses.
+        quarantined: Messages by reason.
+        newest_us: Time of the newest read, microseconds since 1970 UTC; None without reads.
+        committed: Per store and agent, what it should be told, by boot; the boot heard last is the last one.
+    """
+
+    batches: int = 0
+    reads: int = 0
+    duplicates: int = 0
+    statuses: int = 0
+    quarantined: Counter[str] = field(default_factory=Counter)
+    newest_us: int | None = None
+    committed: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)
+
+    def add(self, other: "Outcome") -> None:
+        """Add what a later transaction has committed."""
+        self.batches += other.batches
+        self.reads += other.reads
+        self.duplicates += other.duplicates
+        self.statuses += other.statuses
+        self.quarantined += other.quarantined
+        self.newest_us = max((us for us in (self.newest_us, other.newest_us) if us is not None), default=None)
+        for agent, boots in other.committed.items():
+            self.committed.setdefault(agent, {}).update(boots)
+
+    def messages(self) -> list[tuple[str, str, Committed]]:
+        """(store, agent, what to tell it)."""
+        return [(*agent, Committed(*boot)) for agent, boots in self.committed.items() for boot in boots.items()]
+
+
+class Writer:
+    """Writes to the database, with the ids that it has met in memory."""
+
+    def __init__(self) -> None:
+        self._stores = store_names()
+        self._antennas = antenna_names()
+        self._tags = tag_names()
+        self._partitions = Partitions()
+
+    def write(self, connection: Connection, items: Sequence[Item]) -> Outcome:
+        """Commit these messages; when this returns, they may be acknowledged.
+
+        What the database refuses for its content is found by halving, and goes to the quarantine.
+
+        Args:
+            connection: In autocommit mode, so that each transaction is this module's own.
+            items: In the order in which they came.
+
+        Raises:
+            Retry: The database failed. Whatever was committed before that does no harm when written again.
+            GiveUp: The database's schema or permissions do not fit.
+        """
+        try:
+            return self._commit(connection, items)
+        except _RefusedError as refused:
+            # Perhaps what is in memory is wrong, not the data: somebody dropped a partition, or deleted an antenna.
+            log.warning("looking again at what the database refused: %s", refused)
+            self._forget()
+            return self._commit_parts(connection, items)
+
+    def _commit_parts(self, connection: Connection, items: Sequence[Item]) -> Outcome:
+        try:
+            return self._commit(connection, items)
+        except _RefusedError as refused:
+            if len(items) == 1:
+                return self._commit_parts(connection, [_blame(items[0], str(refused))])
+        outcome = Outcome()
+        middle = len(items) // 2
+        for part in (items[:middle], items[middle:]):
+            outcome.add(self._commit_parts(connection, part))
+        return outcome
+
+    def _commit(self, connection: Connection, items: Sequence[Item]) -> Outcome:
+        try:
+            self._partitions.ensure(connection, {int(day) for item in items for day in _days(item)})
+            with connection.transaction():
+                outcome = self._write(connection, items)
+        except (psycopg.Error, UnicodeError) as error:
+            for names in (self._stores, self._antennas, self._tags):
+                names.rollback()
+            if isinstance(error, psycopg.Error) and not _blames_data(error):
+                raise explain(error) from error
+            raise _RefusedError(str(error).partition("\n")[0]) from None
+        for names in (self._stores, self._antennas, self._tags):
+            names.commit()
+        return outcome
+
+    def _forget(self) -> None:
+        for names in (self._stores, self._antennas, self._tags):
+            names.forget()
+        self._partitions.forget()
+
+    def _write(self, connection: Connection, items: Sequence[Item]) -> Outcome:
+        batches, repeated = _once([item for item in items if isinstance(item, Batch)])
+        statuses = [item for item in items if isinstance(item, Status)]
+        rejected = [item for item in items if isinstance(item, Rejected)]
+        keys = [item.key for item in items if isinstance(item, Batch | Rejected) and item.key is not None]
+        stores = self._stores.ids(connection, [key.store for key in keys] + [status.store for status in statuses])
+
+        unreadable = {item.key for item in rejected if item.key is not None and item.key not in batches}
+        entries = [ledger.Entry(stores[key.store], *key[1:]) for key in unreadable]
+        entries += [_entry(batch, stores) for batch in batches.values()]
+        new = ledger.enter(connection, entries)
+        fresh = [batch for key, batch in batches.items() if (stores[key.store], *key[1:]) in new]
+        reused = ledger.reused(connection, [entry for entry in entries if entry.key not in new])
+        rejected += [
+            Rejected(batch.message, "seq-reused", f"batch {key.seq} of boot {key.boot!r} is there with other reads")
+            for key, batch in batches.items()
+            if (stores[key.store], *key[1:]) in reused
+        ]
+
+        self._copy_reads(connection, fresh, stores)
+        quarantine.keep(connection, rejected)
+        _write_statuses(connection, statuses, stores)
+        outcome = Outcome(
+            batches=len(fresh),
+            reads=sum(batch.rows for batch in fresh),
+            duplicates=len(batches) - len(fresh) - len(reused) + repeated,
+            statuses=len(statuses),
+            quarantined=Counter(item.reason for item in rejected),
+            newest_us=max((int(batch.time.max().astype(np.int64)) for batch in fresh), default=None),
+        )
+        # Last, and in the order of the messages: these rows are locked until the commit.
+        confirmed: dict[ledger.Boot, int] = {}
+        for item in items:
+            if isinstance(item, Batch | Rejected) and item.key is not None:
+                boot = (stores[item.key.store], item.key.agent, item.key.boot)
+                confirmed[boot] = max(confirmed.pop(boot, 0), item.confirmed)
+        complete = ledger.advance(connection, confirmed)
+        names = {store_id: store for store, store_id in stores.items()}
+        for store_id, agent, boot_id in confirmed:
+            boots = outcome.committed.setdefault((names[store_id], agent), {})
+            boots[boot_id] = complete[store_id, agent, boot_id]
+        return outcome
+
+    def _copy_reads(self, connection: Connection, batches: Sequence[Batch], stores: dict[str, int]) -> None:
+        if not batches:
+            return
+        store_ids = [stores[batch.key.store] for batch in batches]
+        antennas = self._antennas.ids(
+            connection,
+            {
+                (store_id, *antenna)
+                for store_id, batch in zip(store_ids, batches, strict=True)
+                for antenna in batch.antennas
+            },
+        )
+        tags = self._tags.ids(connection, {epc for batch in batches for epc in batch.tags})
+        columns: dict[str, list[NDArray[Any]]] = {
+            "time": [batch.time for batch in batches],
+            "tag_id": [np.array([tags[epc] for epc in batch.tags], np.int64)[batch.tag] for batch in batches],
+            "antenna_id": [
+                np.array([antennas[store_id, *antenna] for antenna in batch.antennas], np.int32)[batch.antenna]
+                for store_id, batch in zip(store_ids, batches, strict=True)
+            ],
+            "rssi_dbm": [batch.rssi_dbm for batch in batches],
+            "store_id": [
+                np.full(batch.rows, store_id, np.int16) for store_id, batch in zip(store_ids, batches, strict=True)
+            ],
+            "count": [batch.count for batch in batches],
+        }
+        copy_into(connection, "tag_read", {name: np.concatenate(parts) for name, parts in columns.items()})
+
+
+class _RefusedError(Exception):
+    """The database took none of it, because of something in it."""
+
+
+def _blames_data(error: psycopg.Error) -> bool:
+    if error.sqlstate is None:
+        return isinstance(error, psycopg.DataError)  # found before it was sent, e.g. a NUL in a text
+    return error.sqlstate.startswith(_DATA_CLASSES)
+
+
+def _blame(item: Item, explanation: str) -> Rejected:
+    """The next thing to try with a single message that the database refuses; the last can't fail."""
+    if not isinstance(item, Rejected):
+        return reject(item, explanation)
+    if item.key is None:
+        raise AssertionError(f"the quarantine refuses a message: {explanation}")
+    return Rejected(item.message, item.reason, item.explanation)
+
+
+def _days(item: Item) -> Sequence[int]:
+    if not isinstance(item, Batch):
+        return ()
+    times = item.time.view(np.int64)
+    first, last = int(times.min()) // DAY_US, int(times.max()) // DAY_US
+    return range(first, last + 1)
+
+
+def _once(batches: Sequence[Batch]) -> tuple[dict[BatchKey, Batch], int]:
+    """The batches by key, and how many were there again."""
+    by_key: dict[BatchKey, Batch] = {}
+    for batch in batches:
+        by_key.setdefault(batch.key, batch)
+    return by_key, len(batches) - len(by_key)
+
+
+def _entry(batch: Batch, stores: dict[str, int]) -> ledger.Entry:
+    times = batch.time.view(np.int64)
+    return ledger.Entry(
+        stores[batch.key.store],
+        *batch.key[1:],
+        rows=batch.rows,
+        reads=int(batch.count.sum(dtype=np.int64)),
+        first_time=ledger.utc(int(times.min())),
+        last_time=ledger.utc(int(times.max())),
+    )
+
+
+def _write_statuses(connection: Connection, statuses: Sequence[Status], stores: dict[str, int]) -> None:
+    last = {(stores[item.store], item.status.agent): item for item in statuses}
+    rows = [
+        (*agent, ledger.utc(item.status.time_us), item.status.state, item.message.payload.decode())
+        for agent, item in sorted(last.items(), key=lambda pair: pair[0])
+    ]
+    if rows:
+        with connection.cursor() as cursor:
+            cursor.executemany(_STATUS, rows)

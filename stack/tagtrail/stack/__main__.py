@@ -1,0 +1,7 @@
+"""``python -m tagtrail.stack`` is the `tagtrail` command."""
+
+import sys
+
+from tagtrail.stack.cli import main
+
+sys.exit(main())

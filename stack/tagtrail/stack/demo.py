@@ -1,0 +1,167 @@
+"""The demo: a simulated store, or a recording, through the whole stack, and what came out beside the truth."""
+
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import psycopg
+
+from tagtrail.hardware.clock import ScaledClock
+from tagtrail.hardware.errors import GiveUp
+from tagtrail.hardware.store import load_store
+from tagtrail.simulator.settings import store_path
+from tagtrail.stack import comparison
+from tagtrail.stack.broker import Kind
+from tagtrail.stack.datadir import own_data_dir, temporary_data_dir
+from tagtrail.stack.machine import Machine, Plan, run_machine
+from tagtrail.stack.progress import Progress
+
+STALL_LIMIT_S = 60.0
+"""If nothing moves for so long while the last reads come home, something is broken."""
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    """What a person asked for; see ``tagtrail demo --help``."""
+
+    once: bool
+    minutes: float
+    speed: float
+    seed: int
+    port: int
+    data_dir: Path | None
+    store: str
+    shoppers_per_hour: float
+    replay: Path | None
+    broker: Kind | None
+    verbose: bool
+
+
+class SourceSummary(msgspec.Struct, frozen=True):
+    """What the simulator writes last: how many reads its readers sent."""
+
+    reads_sent: int
+    reads_dropped_by_reader: int = 0
+    shoppers: int | None = None
+
+
+def run_demo(options: DemoOptions) -> int:
+    """Run it; with ``once`` until all is counted, else until Ctrl-C."""
+    progress = Progress()
+    store_file = store_path(options.store).absolute()
+    store = load_store(store_file)
+    with ExitStack() as stack:
+        wanted_dir = options.data_dir or stack.enter_context(temporary_data_dir())
+        data_dir = stack.enter_context(own_data_dir(wanted_dir, store.id))
+        plan = _plan(options, store_file, data_dir)
+        what = f"the recording {options.replay}" if options.replay else "simulated shoppers"
+        pace = "in real time" if options.speed == 1 else f"{options.speed:g} times as fast as real"
+        progress.say(f"{store.store.name}: {what}, {pace}")
+        try:
+            machine = stack.enter_context(run_machine(plan, progress, verbose=options.verbose))
+            if not options.once:
+                progress.say(f"\nFloor page: {machine.page}\nCtrl-C ends everything.")
+                machine.run_forever()
+            _follow(machine, options, data_dir / "truth", progress)
+        except KeyboardInterrupt:
+            progress.say("\nending…")
+            return 130 if options.once else 0
+    return 0
+
+
+def _plan(options: DemoOptions, store_file: Path, data_dir: Path) -> Plan:
+    now_us = time.time_ns() // 1000
+    # A bounded run ends about now, so that its times lie in the past, as real ones do.
+    back_us = int(options.minutes * 60e6) if options.once else 0
+    clock = "real" if options.speed == 1 else ScaledClock(now_us, now_us - back_us, options.speed).text()
+    ports_dir, truth_dir = data_dir / "ports", data_dir / "truth"
+    ports_dir.mkdir(exist_ok=True)
+    truth_dir.mkdir(exist_ok=True)
+    (truth_dir / "summary.json").unlink(missing_ok=True)
+    common = ["--ports-dir", str(ports_dir), "--out", str(truth_dir)]
+    if options.replay:
+        source = ["replay", "--recording", str(options.replay), *common]
+    else:
+        source = [
+            "run", "--seed", str(options.seed), "--minutes", f"{options.minutes:g}",
+            "--shoppers-per-hour", f"{options.shoppers_per_hour:g}", *common,
+        ]  # fmt: skip
+    return Plan(
+        store_file=store_file,
+        store=load_store(store_file),
+        data_dir=data_dir,
+        clock=clock,
+        api_port=options.port,
+        broker=options.broker,
+        valid_from_us=now_us - back_us - int(3600e6),
+        source=source,
+        ports_dir=ports_dir,
+    )
+
+
+def _follow(machine: Machine, options: DemoOptions, truth_dir: Path, progress: Progress) -> None:
+    """Wait until the last read is in the tables, then print them."""
+    summary_file = truth_dir / "summary.json"
+    with progress.step("store opens") as step, psycopg.connect(machine.dsn, autocommit=True) as database:
+        shown_s = 0.0
+
+        def source_done() -> bool:
+            nonlocal shown_s
+            if time.monotonic() - shown_s > 5.0:
+                shown_s = time.monotonic()
+                step.update(f"{_reads(database):,} reads in the database")
+            return summary_file.exists()
+
+        machine.wait(source_done, "the simulated time", limit_s=float("inf"))
+        summary = msgspec.json.decode(summary_file.read_bytes(), type=SourceSummary)
+        who = f"{summary.shoppers} shoppers, " if summary.shoppers is not None else ""
+        step.result = f"{who}{summary.reads_sent:,} reads sent by the readers"
+        stall = _Stall()
+
+        def settled() -> bool:
+            reads = _reads(database)
+            return _analysed(database) if reads == summary.reads_sent else stall.check(reads)
+
+        machine.wait(settled, "the last reads", limit_s=float("inf"))
+        reads = _reads(database)
+        verdict = "all of them" if reads == summary.reads_sent else f"not {summary.reads_sent:,}"
+        progress.say(f"\nReads in the database: {reads:,}, {verdict}\n")
+        if reads != summary.reads_sent:
+            raise GiveUp(
+                f"{summary.reads_sent - reads:+,} reads are missing; run again with --data-dir to keep the log"
+            )
+        store = machine.plan.store
+        visits = comparison.load_visits(database, store)
+        if options.replay:
+            progress.say(comparison.dwell_beside_labels(visits, store, options.replay))
+        else:
+            progress.say(comparison.tables_beside_truth(visits, store, truth_dir))
+
+
+class _Stall:
+    """Tells work that goes on from work that hangs."""
+
+    def __init__(self) -> None:
+        self._count, self._since_s = -1, 0.0
+
+    def check(self, count: int) -> bool:
+        """Whether the count has not moved for `STALL_LIMIT_S`."""
+        if count != self._count:
+            self._count, self._since_s = count, time.monotonic()
+        return time.monotonic() - self._since_s > STALL_LIMIT_S
+
+
+def _reads(database: "psycopg.Connection[tuple[int]]") -> int:
+    row = database.execute("SELECT coalesce(sum(reads), 0)::bigint FROM batch").fetchone()
+    return 0 if row is None else row[0]
+
+
+def _analysed(database: "psycopg.Connection[tuple[int]]") -> bool:
+    """Whether analytics has taken in every batch of the ledger."""
+    row = database.execute(
+        "SELECT count(*) FROM batch b LEFT JOIN analysis_cursor c USING (store_id) "
+        "WHERE c.xid IS NULL OR b.xid >= c.xid"
+    ).fetchone()
+    return row is not None and row[0] == 0

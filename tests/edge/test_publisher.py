@@ -1,0 +1,247 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from tagtrail.edge.publisher import RESEND_LIMIT_S, Publisher
+from tagtrail.edge.spool import Spool
+from tagtrail.hardware.reads import TagRead
+from tagtrail.hardware.wire import Committed, decode_batch, encode
+
+READS = [TagRead(1_773_453_600_000_000, "r01", 1, "E28011606000020512345678", -60.0)]
+
+
+class Line:
+    """Stands in for the broker: notes what is sent, and can be cut."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[int, int]] = []
+        self.cut = False
+
+    def send(self, payload: bytes) -> bool:
+        if not self.cut:
+            batch = decode_batch(payload)
+            self.sent.append((batch.seq, batch.first))
+        return not self.cut
+
+    def seqs(self) -> list[int]:
+        seqs = [seq for seq, _ in self.sent]
+        self.sent.clear()
+        return seqs
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Iterator[Spool]:
+    spool = Spool(tmp_path / "spool.sqlite", store="riverside", agent="edge-1")
+    yield spool
+    spool.close()
+
+
+def commit(spool: Spool, seq: int, boot: str | None = None) -> bytes:
+    return encode(Committed(spool.boot if boot is None else boot, seq))
+
+
+def fill(spool: Spool, count: int) -> None:
+    for _ in range(count):
+        spool.append(READS)
+
+
+def publisher(spool: Spool, line: Line, inflight: int = 4) -> Publisher:
+    return Publisher(spool, send=line.send, inflight=inflight, resend_s=10.0)
+
+
+def test_sends_in_order_within_the_window_and_goes_on_with_each_commit(spool: Spool) -> None:
+    line = Line()
+    sender = publisher(spool, line)
+    fill(spool, 6)
+    sender.pump(0.0)
+    assert line.seqs() == [], "not connected"
+    sender.connected(0.0)
+    sender.pump(0.0)
+    assert line.sent == [(1, 1), (2, 1), (3, 1), (4, 1)]
+    line.sent.clear()
+    sender.committed(commit(spool, 2))
+    sender.pump(1.0)
+    assert line.sent == [(5, 3), (6, 3)]
+    assert spool.batches == 4
+    line.sent.clear()
+    sender.committed(commit(spool, 6))
+    sender.pump(2.0)
+    assert (line.seqs(), spool.batches, sender.outstanding) == ([], 0, 0)
+    assert sender.due_s() == float("inf")
+
+
+def test_a_new_connection_sends_all_that_is_not_committed_again(spool: Spool) -> None:
+    line = Line()
+    sender = publisher(spool, line)
+    fill(spool, 3)
+    sender.connected(0.0)
+    sender.pump(0.0)
+    sender.committed(commit(spool, 1))
+    sender.disconnected()
+    sender.pump(1.0)
+    line.seqs()
+    sender.connected(2.0)
+    sender.pump(2.0)
+    assert line.seqs() == [2, 3]
+
+
+def test_a_send_that_fails_is_not_counted_as_sent(spool: Spool) -> None:
+    line = Line()
+    sender = publisher(spool, line)
+    fill(spool, 3)
+    sender.connected(0.0)
+    line.cut = True
+    sender.pump(0.0)
+    assert sender.outstanding == 0
+    line.cut = False
+    sender.pump(0.0)
+    assert line.seqs() == [], "waits for the next connection"
+    sender.connected(0.0)
+    sender.pump(0.0)
+    assert line.seqs() == [1, 2, 3]
+
+
+def test_silence_brings_the_oldest_again_ever_more_rarely_and_a_commit_opens_the_window(spool: Spool) -> None:
+    line = Line()
+    sender = publisher(spool, line)
+    fill(spool, 20)
+    sender.connected(0.0)
+    sender.pump(0.0)
+    assert line.seqs() == [1, 2, 3, 4]
+    sender.pump(9.9)
+    assert line.seqs() == []
+    again = []
+    now_s = 0.0
+    while now_s < 300.0:
+        now_s = sender.due_s()
+        again.append(now_s)
+        sender.pump(now_s)
+        assert line.seqs() == [1]
+    assert again[:5] == [10.0, 30.0, 70.0, 130.0, 190.0]
+    assert again[-1] - again[-2] == RESEND_LIMIT_S
+    sender.committed(commit(spool, 1))
+    sender.pump(now_s)
+    assert line.seqs() == [2, 3]
+    sender.committed(commit(spool, 3))
+    sender.pump(now_s)
+    assert line.seqs() == [4, 5, 6, 7]
+    assert sender.due_s() == now_s + 10.0
+
+
+def test_the_silence_is_counted_from_the_first_batch_that_waits(spool: Spool) -> None:
+    line = Line()
+    sender = publisher(spool, line)
+    sender.connected(0.0)
+    fill(spool, 1)
+    sender.pump(1000.0)
+    assert sender.due_s() == 1010.0
+    fill(spool, 1)
+    sender.pump(1005.0)
+    assert sender.due_s() == 1010.0
+
+
+def test_a_commit_of_batches_not_yet_sent_again_skips_them(spool: Spool) -> None:
+    line = Line()
+    sender = publisher(spool, line)
+    fill(spool, 8)
+    sender.connected(0.0)
+    sender.pump(0.0)
+    sender.connected(1.0)
+    sender.committed(commit(spool, 6))
+    line.seqs()
+    sender.pump(1.0)
+    assert line.seqs() == [7, 8]
+
+
+@pytest.mark.parametrize("payload", [b"", b"{}", b"\xff", b'{"boot":"x","seq":"1"}', b'{"boot":"other","seq":3}'])
+def test_commits_that_are_not_ours_free_nothing(spool: Spool, payload: bytes) -> None:
+    sender = publisher(spool, Line())
+    fill(spool, 3)
+    sender.committed(payload)
+    sender.pump(0.0)
+    assert spool.batches == 3
+
+
+def test_old_commits_change_nothing(spool: Spool) -> None:
+    sender = publisher(spool, Line())
+    fill(spool, 3)
+    for seq in (2, 1, 0, -5):
+        sender.committed(commit(spool, seq))
+        sender.pump(0.0)
+    assert spool.freed_seq == 2
+
+
+def test_a_database_that_knows_more_than_the_spool_makes_a_new_boot(tmp_path: Path) -> None:
+    path = tmp_path / "copy.sqlite"
+    spool = Spool(path, store="riverside", agent="edge-1")
+    fill(spool, 3)
+    spool.close()
+    spool = Spool(path, store="riverside", agent="edge-1")
+    line = Line()
+    sender = publisher(spool, line)
+    fill(spool, 2)
+    boot = spool.boot
+    sender.connected(0.0)
+    sender.pump(0.0)
+    line.seqs()
+    sender.committed(commit(spool, 50))
+    sender.pump(0.0)
+    assert spool.boot != boot
+    assert line.seqs() == [1, 2], "the two that this run appended, under their new numbers"
+    sender.committed(commit(spool, 50, boot))
+    sender.pump(0.0)
+    assert spool.batches == 2
+    spool.close()
+
+
+steps = st.lists(
+    st.tuples(st.sampled_from(["append", "commit", "lose", "reconnect", "cut", "wait"]), st.integers(0, 6)), max_size=60
+)
+
+
+@hypothesis_settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps)
+def test_whatever_happens_all_is_committed_in_the_end(tmp_path: Path, steps: list[tuple[str, int]]) -> None:
+    path = tmp_path / "any.sqlite"
+    path.unlink(missing_ok=True)
+    spool = Spool(path, store="riverside", agent="edge-1")
+    spool._db.execute("PRAGMA synchronous = OFF")
+    line = Line()
+    sender = publisher(spool, line)
+    appended, database, now_s = 0, 0, 0.0
+
+    def ingest() -> None:
+        """Takes what it gets as long as there is no gap."""
+        nonlocal database
+        for seq in line.seqs():
+            assert 1 <= seq <= appended
+            database = max(database, seq) if seq <= database + 1 else database
+
+    for what, number in [*steps, *([("reconnect", 0)] + [("commit", 0), ("wait", 6)] * 80)]:
+        match what:
+            case "append":
+                fill(spool, number)
+                appended += number
+            case "commit":
+                ingest()
+                sender.committed(commit(spool, database))
+            case "lose":
+                line.seqs()
+            case "cut":
+                line.cut = True
+                sender.disconnected()
+            case "reconnect":
+                line.cut = False
+                sender.connected(now_s)
+            case "wait":
+                now_s += number * 10
+        sender.pump(now_s)
+        assert sender.outstanding <= 4
+        assert spool.freed_seq <= database
+        assert spool.batches == appended - spool.freed_seq
+    assert database == spool.freed_seq == appended
+    spool.close()

@@ -1,0 +1,78 @@
+"""The documents keep up with the code."""
+
+import re
+import subprocess
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/README.md")])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
+        if not target.startswith(("http://", "https://")):
+            assert (page.parent / unquote(target)).exists(), target
+
+
+def test_every_folder_has_a_readme() -> None:
+    assert {folder.parent for folder in ROOT.glob("*/tagtrail")} == {
+        page.parent for page in ROOT.glob("*/README.md") if (page.parent / "tagtrail").exists()
+    }
+
+
+def test_make_targets_of_the_readme_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"`?make ([a-z]+)", (ROOT / "README.md").read_text(encoding="utf-8")):
+        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE), target
+
+
+def test_compose_file_is_sound() -> None:
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    services = compose["services"]
+    for name, service in services.items():
+        assert "image" in service or (ROOT / service["build"]["dockerfile"]).exists(), name
+        for other in service.get("depends_on", {}):
+            assert other in services, f"{name} depends on {other}"
+        for volume in service.get("volumes", []):
+            source = volume.split(":")[0]
+            if source.startswith("./") and source != "./store.toml":
+                assert (ROOT / source).exists(), source
+            elif not source.startswith(("/", ".")):
+                assert source in compose["volumes"], source
+
+
+def test_compose_commands_are_commands_of_tagtrail() -> None:
+    from tagtrail.stack.cli import COMMANDS
+
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    used = {service["command"][0] for service in compose["services"].values() if "command" in service}
+    assert used <= set(COMMANDS)
+
+
+def test_locked_requirements_are_plain_and_complete() -> None:
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9._!+-]+", line) for line in lock)
+    locked = {line.split("==")[0].lower().replace("_", "-") for line in lock}
+    pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    wanted = {
+        name.lower()
+        for name in re.findall(r'"([A-Za-z0-9-]+)(?:\[[a-z,]+\])?(?:>=|")', pyproject.split("[project.scripts]")[0])
+    }
+    wanted = {name for name in wanted if name in locked or re.search(rf'"{name}(\[[a-z]+\])?>=', pyproject)}
+    assert wanted - locked <= {"tagtrail"}
+
+
+def test_nothing_of_the_workshop_is_in_the_project() -> None:
+    tracked = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
+    if tracked.returncode != 0:
+        pytest.skip("not a git checkout")
+    for name in filter(None, tracked.stdout.decode().split("\0")):
+        file = ROOT / name
+        if file.is_file() and file.suffix in {".py", ".md", ".toml", ".yml", ".html", ".js", ".css", ".lock", ".sql"}:
+            assert "/wor" + "k/" not in file.read_text(encoding="utf-8"), name
