@@ -217,6 +217,7 @@ class Shop:
     def __init__(self, folder: Path, broker: "MqttBroker") -> None:
         self.folder = folder
         (folder / "ports").mkdir()
+        (folder / "log").touch()
         self.store_path = folder / "store.toml"
         self.store_path.write_text(STORE_FILE + READER.format(id="r01") + READER.format(id="r02"))
         self.readers: dict[str, PtyReader] = {}

@@ -101,7 +101,7 @@ def test_what_was_spooled_survives_a_kill_of_edge_and_broker(shop: Shop) -> None
     shop.ingest.batches.clear()
     shop.broker.start()
     shop.ingest.committing = True
-    shop.start(resend_s=600.0)
+    shop.start()
     wait_for(lambda: len(shop.ingest.batches) >= len(before), "all batches again")
     assert {key: shop.ingest.batches[key] for key in before} == before
     shop.readers["r01"].see(tags(100, 500))
@@ -147,7 +147,7 @@ def test_a_missing_reader_is_awaited_and_does_not_hold_up_the_others(shop: Shop)
     shop.connect("r02")
     shop.readers["r02"].see(tags(10, 20))
     wait_for(lambda: len(shop.ingest.reads) == 30, "the reader that came again")
-    assert shop.ingest.statuses[-1].readers[1].reconnects >= 1
+    wait_for(lambda: shop.ingest.statuses[-1].readers[1].reconnects == 1, "the count of it")
     assert shop.log().count("there is no such port") == 2, "each loss is told once"
 
 
@@ -215,9 +215,10 @@ def test_wrong_settings_are_refused_before_anything_is_opened(tmp_path: Path) ->
 def test_importing_the_service_takes_only_its_few_packages() -> None:
     code = "import sys, tagtrail.edge.service; print('\\n'.join(sys.modules))"
     done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
+    # msgspec takes typing_extensions along where it happens to be installed
     packages = {name.split(".")[0] for name in done.stdout.split()}
     foreign = {name for name in packages if name not in sys.stdlib_module_names and not name.startswith("_")}
-    assert foreign - {"sitecustomize", "usercustomize"} == {"tagtrail", "msgspec", "serial", "paho"}
+    assert foreign - {"typing_extensions"} == {"tagtrail", "msgspec", "serial", "paho"}
     ours = {name for name in done.stdout.split() if name.startswith("tagtrail.")}
     assert not {name for name in ours if name.split(".")[1] not in ("hardware", "edge")}
 

@@ -10,7 +10,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tagtrail.hardware.errors import GiveUp
-from tagtrail.hardware.store import Store, StoreFileError, antenna_zone, load_store, parse_store, zone_at
+from tagtrail.hardware.protocols import FAMILIES, load_family
+from tagtrail.hardware.protocols.interface import AntennaSettings, ReaderSettings
+from tagtrail.hardware.store import REGIONS, Store, StoreFileError, antenna_zone, load_store, parse_store, zone_at
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -128,7 +130,7 @@ FAULTS = [
     ("[5, 0], [5, 5]", "[5, 5], [5, 0], [0, 5]", "38: [[zone]] 'lift-2': the outline crosses … itself at (2.50, 2.50)"),
     ("[5, 0], [5, 5]", "[5, 0], [2, 0]", "38: [[zone]] 'lift-2': the outline crosses … itself at (5.00, 0.00)"),
     ("[5, 0], [5, 5]", "[0.01, 0], [0, 0.01]", "38: [[zone]] 'lift-2': has an area of 0.0001 m²"),
-    ("[6.0, 7.0]", "[46.0, 7.0]", "23: [[zone]] 'perfume': corner (46.0, 7.0) lies outside floor '1F' (40.0 x 25.0 m)\n32: "),
+    ("[6.0, 7.0]", "[46.0, 7.0]", "23: [[zone]] 'perfume': corner (46.0, 7.0) lies … '1F' (40.0 x 25.0 m)\n32: "),
     ("[5, 0], [5, 5]", "[5, -1], [5, 5]", "38: [[zone]] 'lift-2': corner (5.0, -1.0) lies outside floor '2F' (20.0 x"),
     ("[[6, 7], [10", "[[5, 7], [10", "32: [[zone]] 'aisle': overlaps [[zone]] 'perfume' in line 23 by about 2.8 m²"),
     # walls and links
@@ -141,7 +143,7 @@ FAULTS = [
     # readers
     ('id = "r02"', 'id = "r01"', "70: [[reader]] 'r01': id = 'r01' is already taken in line 50"),
     ('"r02"\n', '"r02"\nport = "/dev/ttyUSB0"\n', "71: [[reader]] 'r02': port = '/dev/ttyUSB0' is … taken in line 52"),
-    ('mercury"\nport', 'mercuri"\nport', "51: [[reader]] 'r01': protocol = 'mercuri' is unknown; did you mean 'mercury'"),
+    ('mercury"\nport', 'mercuri"\nport', "51: [[reader]] 'r01': protocol = 'mercuri' is unknown; did you mean"),
     ('mercury"\nport', 'telepathy"\nport', "51: [[reader]] 'r01': protocol = 'telepathy' is unknown; known are "),
     ("baud = 115200", "baud = 0", "53: [[reader]] 'r01': baud = 0 is not a whole number of bits per second over 0"),
     ("baud = 115200", "baud = 9600.5", "53: [[reader]] 'r01': baud = 9600.5 is not a whole number of bits per"),
@@ -350,3 +352,9 @@ def test_any_value_is_taken_or_a_fault(line: str, value: object) -> None:
 def test_any_tables_and_lines_are_a_store_or_a_fault(tables: list[str], dropped: list[int]) -> None:
     lines = "\n".join(tables).splitlines()
     assert_text("\n".join(line for number, line in enumerate(lines) if number not in dropped))
+
+
+@pytest.mark.parametrize("protocol", FAMILIES)
+def test_every_region_is_known_to_the_readers(protocol: str) -> None:
+    for region in REGIONS:
+        load_family(protocol).host(ReaderSettings(region, (AntennaSettings(1, 30.0),)))

@@ -36,7 +36,9 @@ def test_rows_come_back_as_they_went(connection: Connection, rows: list[tuple[ob
         "t": np.array(["NaT" if us is None else us for us in t], "datetime64[us]"),
     }
     copy_into(connection, "example", columns)
-    back = connection.execute("SELECT a, b, c, d, e, (extract(epoch FROM t) * 1000000)::bigint FROM example").fetchall()
+    back = connection.execute(
+        "SELECT a, b, c, d::float8, e, (extract(epoch FROM t) * 1000000)::bigint FROM example"
+    ).fetchall()
     assert sorted(map(comparable, back)) == sorted(map(comparable, rows))
 
 

@@ -1,6 +1,5 @@
 """Ids of names under rollback, eviction and concurrency."""
 
-
 from fixture_agent import in_threads
 from tagtrail.ingest.database.connection import Connection, connect
 from tagtrail.ingest.database.names import Names, antenna_names, store_names, tag_names

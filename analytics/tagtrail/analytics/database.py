@@ -16,9 +16,7 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _POSTGRES_EPOCH_US: Final = utc_us(datetime(2000, 1, 1, tzinfo=UTC))
 _LOCK_CLASS: Final = 0x7461_6E61  # "tana"; with the store's id it makes the key of an advisory lock
 
-ROW: Final = np.dtype(
-    [("time_us", "i8"), ("tag_id", "i8"), ("antenna_id", "i4"), ("rssi_dbm", "f4"), ("count", "i2")]
-)
+ROW: Final = np.dtype([("time_us", "i8"), ("tag_id", "i8"), ("antenna_id", "i4"), ("rssi_dbm", "f4"), ("count", "i2")])
 """A read as the live loop holds it; ``rssi_dbm`` is NaN where unknown."""
 Rows = npt.NDArray[np.void]
 
@@ -136,6 +134,12 @@ def newest_layout(connection: Connection, store_id: int) -> int:
     return (row and row[0]) or 0
 
 
+def first_read_us(connection: Connection, store_id: int) -> int | None:
+    """Time of the oldest read that ever came; None: there was none."""
+    row = connection.execute("SELECT min(first_time) FROM batch WHERE store_id = %s", [store_id]).fetchone()
+    return None if row is None or row[0] is None else utc_us(row[0])
+
+
 def load_antennas(connection: Connection, store_id: int) -> dict[int, tuple[str, int]]:
     """Reader and port by antenna_id."""
     rows = connection.execute("SELECT antenna_id, reader, port FROM antenna WHERE store_id = %s", [store_id])
@@ -205,7 +209,7 @@ def write_changes(connection: Connection, store_id: int, changes: Sequence[Chang
     if spans := [(change.tag_id, *change.visits_us) for change in changes if change.visits_us is not None]:
         tags, begins, ends = zip(*spans, strict=True)
         connection.execute(
-            "DELETE FROM visit USING unnest(%s::bigint[], %s::timestamptz[], %s::timestamptz[]) AS gone (tag, low, high)"
+            "DELETE FROM visit USING unnest(%s::bigint[], %s::timestamptz[], %s::timestamptz[]) AS g (tag, low, high)"
             " WHERE store_id = %s AND tag_id = tag AND enter BETWEEN low AND high",
             [list(tags), [moment(us) for us in begins], [moment(us) for us in ends], store_id],
         )

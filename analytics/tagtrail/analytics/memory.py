@@ -1,7 +1,7 @@
 """Reads that may still matter, per tag, and what was written of them.
 
-A *run* of a tag is its reads between two silences of more than the trip gap. Memory holds the runs that are not over for
-good; those that ended before `Memory.forgotten_us` are only in the database.
+A *run* of a tag is its reads between two silences of more than the trip gap. Memory holds the runs that are not over
+for good; those that ended before `Memory.forgotten_us` are only in the database.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,6 +34,7 @@ WAIT_PASSES_MAX: Final = 30
 of hours, and what is shown of a trip is late by less than a six-hundredth of its reads or half a minute."""
 
 NEVER_US: Final = -(2**62)
+ALWAYS_US: Final = 2**62
 
 
 @dataclass
@@ -157,6 +158,18 @@ def split_by_tag(rows: Rows) -> Iterator[tuple[int, Rows]]:
         yield int(mine["tag_id"][0]), mine
 
 
+def runs_between(rows: Rows, from_us: int, to_us: int, silence_us: int) -> Rows:
+    """One tag's rows from the begin of its first to the end of its last run with a read between two times."""
+    time_us = rows["time_us"]
+    begins = np.flatnonzero(np.diff(time_us, prepend=NEVER_US) > silence_us)
+    low, high = np.searchsorted(time_us, from_us, "left"), np.searchsorted(time_us, to_us, "right")
+    if low == high:
+        return rows[:0]
+    first = begins[np.searchsorted(begins, low, "right") - 1]
+    after = np.append(begins, len(rows))[np.searchsorted(begins, high - 1, "right")]
+    return rows[first:after]
+
+
 def reads_frame(rows: Rows, antennas: Mapping[int, tuple[str, int]]) -> pd.DataFrame:
     """Checked reads for the estimator; the tag's number in hex stands for its EPC."""
     ids, antenna = np.unique(rows["antenna_id"], return_inverse=True)
@@ -169,7 +182,9 @@ def reads_frame(rows: Rows, antennas: Mapping[int, tuple[str, int]]) -> pd.DataF
             TIME: times_of_us(rows["time_us"]),
             READER: pd.Categorical.from_codes(reader_code[antenna], categories=pd.Index(readers, dtype="str")),
             ANTENNA: port[antenna],
-            EPC: pd.Categorical.from_codes(tag, categories=pd.Index([f"{number:016X}" for number in tags], dtype="str")),
+            EPC: pd.Categorical.from_codes(
+                tag, categories=pd.Index([f"{number:016X}" for number in tags], dtype="str")
+            ),
             RSSI_DBM: rows["rssi_dbm"].copy(),
             COUNT: rows["count"].astype(np.int32),
         }
@@ -183,8 +198,9 @@ def visit_rows(visits: pd.DataFrame) -> dict[int, list[VisitRow]]:
         us_of_times(visits[ENTER]).tolist(), us_of_times(visits[EXIT]).tolist(), visits[CONFIDENCE].to_list(),
     )  # fmt: skip
     found: dict[int, list[VisitRow]] = {}
-    for epc, *visit in zip(*columns, strict=True):
-        found.setdefault(int(epc, 16), []).append(VisitRow(*visit, open=False))
+    for epc, trip, zone, enter_us, exit_us, confidence in zip(*columns, strict=True):
+        visit = VisitRow(trip, zone, enter_us, exit_us, confidence, open=False)
+        found.setdefault(int(epc, 16), []).append(visit)
     return found
 
 
@@ -196,7 +212,7 @@ def opened(visits: Sequence[VisitRow], now_us: int, visit_gap_us: int) -> list[V
     return marked
 
 
-def trip_rows(visits: Sequence[VisitRow], now_us: int, trip_gap_us: int) -> list[TripRow]:
+def trip_rows(visits: Sequence[VisitRow], now_us: int = ALWAYS_US, trip_gap_us: int = 0) -> list[TripRow]:
     """The trips of one tag's visits, the last one open if its silence is not yet long enough to end it."""
     trips: dict[int, list[VisitRow]] = {}
     for visit in visits:

@@ -111,11 +111,13 @@ class Presence:
 
     def _chunks(self, reads: Evidence) -> Iterator[Evidence]:
         """Whole segments with about `CHUNK_CELLS` cells together."""
+        if not len(reads.segment):
+            return
         start = starts_of_equal(reads.segment)
         last = np.append(start[1:], len(reads.segment)) - 1
         cells = np.cumsum(reads.step[last] - reads.step[start] + 1) * len(self._zone_names)
         begin = start[starts_of_equal(cells // CHUNK_CELLS)].tolist()
-        for low, high in zip(begin, [*begin[1:], len(reads.segment)], strict=bool(begin)):
+        for low, high in zip(begin, [*begin[1:], len(reads.segment)], strict=True):
             yield Evidence._make(column[low:high] for column in reads)
 
     def _table(self, found: Sequence[Stays], epcs: Texts) -> pd.DataFrame:

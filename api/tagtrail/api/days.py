@@ -18,6 +18,8 @@ SLOT_S: Final = 300
 FIRST_DAY: Final = date(2000, 1, 3)
 LAST_DAY: Final = date(2099, 12, 30)
 STOPPING_KINDS: Final = ("counter", "checkout", "fitting")
+PASSAGES: Final = ("aisle", "lift")
+"""Kinds that steps pass over, for they lead everywhere."""
 
 INSIDE_NOW: Final = "Tags seen in the store within the last {presence_s:g} s."
 VISITORS: Final = "Different tags whose stay in the store began today."
@@ -201,7 +203,7 @@ _FLOWS = """
 
 
 def _flows(connection: Connection, version: Version, since: datetime, window: Window) -> list[models.Flow]:
-    goals = [zone.id for zone in version.store.zone if zone.kind != "aisle"]
+    goals = [zone.id for zone in version.store.zone if zone.kind not in PASSAGES]
     parameters = {"store_id": version.store_id, "since": since, "until": window.until, "zones": goals}
     rows = connection.cursor(row_factory=class_row(_Flow)).execute(_FLOWS, parameters)
     return [models.Flow(from_zone=row.from_zone, to_zone=row.to_zone, steps=row.steps) for row in rows]

@@ -171,7 +171,7 @@ class ZoneDay(BaseModel):
 class Flow(BaseModel):
     """Steps from a zone to the next one within one stay in the store.
 
-    Aisles are passed over, for they lead everywhere: from perfume through an aisle to shoes is a step to shoes.
+    Aisles and lifts are passed over, for they lead everywhere: from perfume through an aisle to shoes is a step to shoes.
     """
 
     from_zone: str
@@ -206,7 +206,7 @@ class Day(BaseModel):
 
 
 class Step(BaseModel):
-    """Where people went after, or came from before; aisles are passed over."""
+    """Where people went after, or came from before; aisles and lifts are passed over."""
 
     zone: str
     steps: int

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from psycopg.rows import class_row
 
 from tagtrail.api import models
-from tagtrail.api.days import Window, zones_since
+from tagtrail.api.days import PASSAGES, Window, zones_since
 from tagtrail.api.refusal import Refusal
 from tagtrail.api.stores import Version
 from tagtrail.ingest.database.connection import Connection
@@ -47,7 +47,7 @@ _HOURS = """
     FROM visit WHERE store_id = %(store_id)s AND enter >= %(since)s AND enter < %(until)s AND zone = %(zone)s
     GROUP BY 1 ORDER BY 1
 """
-# Neighbours in a trip, with aisles passed over. A visit back to the same zone is no step; after the last stay of an ended trip the tag has left.
+# Neighbours in a trip, with passages passed over. A visit back to the same zone is no step; after the last stay of an ended trip the tag has left.
 _STEPS = """
     WITH chain AS (
         SELECT v.zone, t.open,
@@ -81,7 +81,7 @@ def zone_detail(connection: Connection, version: Version, window: Window, zone: 
     parameters = {
         "store_id": version.store_id,
         "zone": zone,
-        "goals": [other.id for other in version.store.zone if other.kind != "aisle"],
+        "goals": [other.id for other in version.store.zone if other.kind not in PASSAGES],
         "since": zones_since(version, window),
         "until": window.until,
         "timezone": version.store.store.timezone,

@@ -148,9 +148,9 @@ class Agent:
         """Work until ``stop`` is set, then end in order."""
         settings = self._settings
         log.info(
-            "agent %s: %d readers, spool %s (boot %s) holds %d batches",
+            "agent %s: readers %s, spool %s (boot %s) holds %d batches",
             settings.agent,
-            len(self._tasks),
+            ", ".join(task.reader for task in self._tasks),
             settings.spool,
             self._spool.boot,
             self._spool.batches,

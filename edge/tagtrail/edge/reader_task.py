@@ -82,6 +82,11 @@ class ReaderTask:
         self._reads = 0
         self._opened = 0
 
+    @property
+    def reader(self) -> str:
+        """Id of the reader."""
+        return self._wiring.reader
+
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()

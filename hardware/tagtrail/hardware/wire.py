@@ -245,7 +245,8 @@ def check_batch(batch: ReadBatch) -> None:
     reads = len(batch.tag)
     columns = (batch.reader, batch.antenna, batch.dt, batch.rssi, batch.count)
     if any(len(column) != reads for column in columns):
-        raise BadData("unequal-columns", f"columns of {[reads, *map(len, columns)]} values")
+        sizes = [reads, *(len(column) for column in columns)]
+        raise BadData("unequal-columns", f"columns of {sizes} values")
     if not 0 < reads <= READS_MAX:
         raise BadData("too-large" if reads else "unequal-columns", f"batch of {reads} reads, 1 to {READS_MAX} allowed")
     _check_indexes("tag", batch.tag, len(batch.tags))

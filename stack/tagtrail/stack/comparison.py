@@ -4,7 +4,7 @@ The same functions measure both sides, so a difference is one of the visits, not
 """
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 import psycopg
@@ -18,7 +18,7 @@ from tagtrail.stack.tables import render
 TOP_PATHS: Final = 12
 
 
-def load_visits(database: "psycopg.Connection[tuple[object, ...]]", store: Store) -> pd.DataFrame:
+def load_visits(database: psycopg.Connection[tuple[Any, ...]], store: Store) -> pd.DataFrame:
     """All visits of a store in the database: ``epc, zone, enter, exit``."""
     rows = database.execute(
         "SELECT epc, zone, enter, exit FROM visit JOIN tag USING (tag_id) JOIN store USING (store_id) "

@@ -4,6 +4,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
 import msgspec
 import psycopg
@@ -16,9 +17,12 @@ from tagtrail.stack import comparison
 from tagtrail.stack.broker import Kind
 from tagtrail.stack.datadir import own_data_dir, temporary_data_dir
 from tagtrail.stack.machine import Machine, Plan, run_machine
-from tagtrail.stack.progress import Progress
+from tagtrail.stack.progress import Progress, Step
 
-STALL_LIMIT_S = 60.0
+Database = psycopg.Connection[tuple[Any, ...]]
+
+PROGRESS_S: Final = 5.0
+STALL_LIMIT_S: Final = 60.0
 """If nothing moves for so long while the last reads come home, something is broken."""
 
 
@@ -102,42 +106,55 @@ def _plan(options: DemoOptions, store_file: Path, data_dir: Path) -> Plan:
 
 
 def _follow(machine: Machine, options: DemoOptions, truth_dir: Path, progress: Progress) -> None:
-    """Wait until the last read is in the tables, then print them."""
-    summary_file = truth_dir / "summary.json"
-    with progress.step("store opens") as step, psycopg.connect(machine.dsn, autocommit=True) as database:
-        shown_s = 0.0
+    """Wait until the last read is in the tables, then print them.
 
-        def source_done() -> bool:
-            nonlocal shown_s
-            if time.monotonic() - shown_s > 5.0:
-                shown_s = time.monotonic()
-                step.update(f"{_reads(database):,} reads in the database")
-            return summary_file.exists()
-
-        machine.wait(source_done, "the simulated time", limit_s=float("inf"))
-        summary = msgspec.json.decode(summary_file.read_bytes(), type=SourceSummary)
-        who = f"{summary.shoppers} shoppers, " if summary.shoppers is not None else ""
-        step.result = f"{who}{summary.reads_sent:,} reads sent by the readers"
-        stall = _Stall()
-
-        def settled() -> bool:
-            reads = _reads(database)
-            return _analysed(database) if reads == summary.reads_sent else stall.check(reads)
-
-        machine.wait(settled, "the last reads", limit_s=float("inf"))
-        reads = _reads(database)
-        verdict = "all of them" if reads == summary.reads_sent else f"not {summary.reads_sent:,}"
-        progress.say(f"\nReads in the database: {reads:,}, {verdict}\n")
+    Raises:
+        GiveUp: Reads are missing.
+    """
+    store = machine.plan.store
+    with psycopg.connect(machine.dsn, autocommit=True) as database:
+        with progress.step("recording" if options.replay else "shoppers") as step:
+            summary = _wait_for_source(machine, database, truth_dir / "summary.json", step)
+            who = f"{summary.shoppers} shoppers, " if summary.shoppers is not None else ""
+            step.result = f"{who}{summary.reads_sent:,} reads sent"
+        with progress.step("last reads") as step:
+            reads = _wait_for_reads(machine, database, summary.reads_sent)
+            verdict = "all of them" if reads == summary.reads_sent else f"not {summary.reads_sent:,}"
+            step.result = f"Reads in the database: {reads:,}, {verdict}"
         if reads != summary.reads_sent:
-            raise GiveUp(
-                f"{summary.reads_sent - reads:+,} reads are missing; run again with --data-dir to keep the log"
-            )
-        store = machine.plan.store
+            missing = summary.reads_sent - reads
+            raise GiveUp(f"{missing:+,} reads are missing; run again with --data-dir, which keeps the log")
         visits = comparison.load_visits(database, store)
-        if options.replay:
-            progress.say(comparison.dwell_beside_labels(visits, store, options.replay))
-        else:
-            progress.say(comparison.tables_beside_truth(visits, store, truth_dir))
+    if options.replay:
+        progress.say("\n" + comparison.dwell_beside_labels(visits, store, options.replay))
+    else:
+        progress.say("\n" + comparison.tables_beside_truth(visits, store, truth_dir))
+
+
+def _wait_for_source(machine: Machine, database: Database, summary_file: Path, step: Step) -> SourceSummary:
+    shown_s = 0.0
+
+    def done() -> bool:
+        nonlocal shown_s
+        if time.monotonic() - shown_s > PROGRESS_S:
+            shown_s = time.monotonic()
+            step.update(f"{_reads(database):,} reads in the database")
+        return summary_file.exists()
+
+    machine.wait(done, "the simulated time", limit_s=float("inf"))
+    return msgspec.json.decode(summary_file.read_bytes(), type=SourceSummary)
+
+
+def _wait_for_reads(machine: Machine, database: Database, wanted: int) -> int:
+    """Wait until all reads are stored and analysed, or nothing moves any more; returns how many are stored."""
+    stall = _Stall()
+
+    def settled() -> bool:
+        reads = _reads(database)
+        return _analysed(database) if reads == wanted else stall.check(reads)
+
+    machine.wait(settled, "the last reads", limit_s=float("inf"))
+    return _reads(database)
 
 
 class _Stall:
@@ -153,12 +170,12 @@ class _Stall:
         return time.monotonic() - self._since_s > STALL_LIMIT_S
 
 
-def _reads(database: "psycopg.Connection[tuple[int]]") -> int:
+def _reads(database: Database) -> int:
     row = database.execute("SELECT coalesce(sum(reads), 0)::bigint FROM batch").fetchone()
     return 0 if row is None else row[0]
 
 
-def _analysed(database: "psycopg.Connection[tuple[int]]") -> bool:
+def _analysed(database: Database) -> bool:
     """Whether analytics has taken in every batch of the ledger."""
     row = database.execute(
         "SELECT count(*) FROM batch b LEFT JOIN analysis_cursor c USING (store_id) "

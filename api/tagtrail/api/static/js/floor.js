@@ -1,12 +1,14 @@
 // The floor plan: one SVG per floor, drawn in pixels from the layout, y turned upside down.
 
 import { h, s, setText } from "./dom.js";
-import { pathOf } from "./geometry.js";
+import { contains, pathOf } from "./geometry.js";
 import { glyph, kindName } from "./kinds.js";
 import { placeLabel } from "./labels.js";
 import { paint } from "./scale.js";
 
 const MARGIN = 10;
+/** How far an arrow reaches into the zones that it connects. */
+const REACH = 14;
 
 export class FloorPlan {
   /** @param stage element to draw into; `select(zone)`, `hover(zone, event)`, `leave()` are called back. */
@@ -23,17 +25,18 @@ export class FloorPlan {
 
   draw(layout) {
     this.layout = layout;
+    const across = (key) => Math.max(...layout.floors.map((floor) => floor[key]));
+    [this.width_m, this.depth_m] = [across("width_m"), across("depth_m")];
+    this.stage.style.setProperty("--shape", `${this.width_m} / ${this.depth_m}`);
     this.redraw();
   }
 
   redraw() {
     const { clientWidth: width, clientHeight: height } = this.stage;
-    const size = `${width} ${height}`;
+    const size = `${width} ${height}`; // drawing nothing twice ends the observer's rounds
     if (this.drawn === this.layout && this.size === size) return;
     [this.drawn, this.size] = [this.layout, size];
-    const widest = Math.max(...this.layout.floors.map((floor) => floor.width_m));
-    const deepest = Math.max(...this.layout.floors.map((floor) => floor.depth_m));
-    this.scale = Math.max(1, Math.min((width - 2 * MARGIN) / widest, (height - 2 * MARGIN) / deepest));
+    this.scale = Math.max(1, Math.min((width - 2 * MARGIN) / this.width_m, (height - 2 * MARGIN) / this.depth_m));
     this.zones.clear();
     this.floors.clear();
     this.stage.replaceChildren(hatch(), ...this.layout.floors.map((floor) => this.floor(floor)));
@@ -70,7 +73,7 @@ export class FloorPlan {
     const label = placeLabel(zone.name, polygon, antennas.map((antenna) => antenna.at));
     const [x] = label.centre;
     const value = s("text", { class: "value", x, y: label.valueY });
-    const corner = polygon.reduce((best, point) => (point[0] + point[1] < best[0] + best[1] ? point : best));
+    const corner = polygon.reduce((best, point) => (point[1] - point[0] > best[1] - best[0] ? point : best)); // bottom left
     const element = s(
       "g",
       {
@@ -94,7 +97,7 @@ export class FloorPlan {
         onblur: () => this.unmark("focused"),
       },
       s("path", { class: "shape", d: pathOf(polygon, true) }),
-      glyph(zone.kind, corner[0] + 5, corner[1] + 5),
+      glyph(zone.kind, corner[0] + 6, corner[1] - 20),
       s("text", { class: "name", x, y: label.nameY }, ...label.lines.map((line, i) => s("tspan", { x, dy: i ? 13 : 0 }, line))),
       value,
     );
@@ -149,7 +152,7 @@ export class FloorPlan {
     if (!from) return;
     this.mark("chosen", zone);
     const near = steps.map((step) => [step, this.zones.get(step.zone)]).filter(([, to]) => to?.zone.floor === from.zone.floor);
-    this.floors.get(from.zone.floor).over.append(s("g", { class: "routes" }, ...near.flatMap(([step, to]) => arrow(from.centre, to.centre, step.share))));
+    this.floors.get(from.zone.floor).over.append(s("g", { class: "routes" }, ...near.flatMap(([step, to]) => arrow(from, to, step.share))));
   }
 
   mark(name, zone) {
@@ -175,19 +178,27 @@ function antennaMark({ reader, port, at: [x, y] }) {
 }
 
 /** A bent arrow, its width by the share of people who take it. */
-function arrow([ax, ay], [bx, by], share) {
+function arrow(from, to, share) {
+  const [[ax, ay], [bx, by]] = [from.centre, to.centre];
   const length = Math.hypot(bx - ax, by - ay) || 1;
-  const [ux, uy] = [(bx - ax) / length, (by - ay) / length];
-  const bend = Math.min(46, length * 0.18);
-  const control = [(ax + bx) / 2 - uy * bend, (ay + by) / 2 + ux * bend];
-  const [sx, sy] = [ax + ux * 18, ay + uy * 18];
-  const back = Math.hypot(bx - control[0], by - control[1]) || 1;
-  const [vx, vy] = [(bx - control[0]) / back, (by - control[1]) / back];
-  const [ex, ey] = [bx - vx * 22, by - vy * 22];
+  const bend = Math.min(46, length * 0.18) / length;
+  const [cx, cy] = [(ax + bx) / 2 - (by - ay) * bend, (ay + by) / 2 + (bx - ax) * bend];
+  const curve = Array.from({ length: 101 }, (_, i) => {
+    const t = i / 100;
+    return [0, 1].map((n) => (1 - t) ** 2 * [ax, ay][n] + 2 * t * (1 - t) * [cx, cy][n] + t ** 2 * [bx, by][n]);
+  });
+  // Only from border to border, so that no number is covered.
+  const leaves = curve.findLastIndex((point) => contains(from.polygon, point));
+  const enters = curve.findIndex((point, i) => i > leaves && contains(to.polygon, point));
+  const some = Math.ceil((100 * REACH) / length);
+  const line = curve.slice(Math.max(0, leaves - some), Math.max(enters, leaves + 1) + some);
   const width = 2 + 9 * Math.sqrt(share);
   const head = 5 + width * 0.9;
-  const d = `M${sx} ${sy}Q${control[0]} ${control[1]} ${ex} ${ey}`;
+  const [[px, py], [ex, ey]] = line.slice(-2);
+  const step = Math.hypot(ex - px, ey - py) || 1;
+  const [vx, vy] = [(ex - px) / step, (ey - py) / step];
   const tip = [[ex + vx * head, ey + vy * head], [ex - vy * head * 0.75, ey + vx * head * 0.75], [ex + vy * head * 0.75, ey - vx * head * 0.75]];
+  const d = pathOf(line, false);
   return [
     s("path", { class: "route-edge", d, "stroke-width": width + 3 }),
     s("path", { class: "route", d, "stroke-width": width }),

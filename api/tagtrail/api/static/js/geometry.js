@@ -4,7 +4,7 @@ function edges(polygon) {
   return polygon.map((corner, i) => [corner, polygon[(i + 1) % polygon.length]]);
 }
 
-function inside([x, y], polygon) {
+export function contains(polygon, [x, y]) {
   let odd = false;
   for (const [[ax, ay], [bx, by]] of edges(polygon)) {
     if (ay > y !== by > y && x < ((bx - ax) * (y - ay)) / (by - ay) + ax) odd = !odd;
@@ -20,7 +20,7 @@ function depth([x, y], polygon) {
     const along = Math.max(0, Math.min(1, ((x - ax) * dx + (y - ay) * dy) / (dx * dx + dy * dy || 1)));
     nearest = Math.min(nearest, Math.hypot(x - ax - along * dx, y - ay - along * dy));
   }
-  return inside([x, y], polygon) ? nearest : -nearest;
+  return contains(polygon, [x, y]) ? nearest : -nearest;
 }
 
 export function bounds(polygon) {

@@ -8,7 +8,7 @@ export const KINDS = {
   counter: ["Counter", null],
   checkout: ["Checkout", "M3.5 6.5h17v11h-17zM3.5 10.5h17M7 14.5h4"],
   fitting: ["Fitting room", "M10 6.5a2 2 0 1 1 2.8 1.8c-.6.3-.8.7-.8 1.3v.9L3.5 16.5c-1 .8-.6 2 .6 2h15.8c1.2 0 1.6-1.2.6-2L12 10.5"],
-  lift: ["Lift, escalator", "M8 20V5M4 9l4-4 4 4M16 4v15M12 15l4 4 4-4"],
+  lift: ["Lift", "M8 20V5M4 9l4-4 4 4M16 4v15M12 15l4 4 4-4"],
   staff: ["Staff only", "M12 11.5a3.7 3.7 0 1 0 0-7.4 3.7 3.7 0 0 0 0 7.4zM4.5 20.5c.4-4.2 3.4-6 7.5-6s7.1 1.8 7.5 6"],
 };
 

@@ -24,7 +24,7 @@ function wrap(name, width, rows) {
 }
 
 /**
- * Where the text of a zone goes.
+ * Where the text of a zone goes: above an antenna in its middle, as a place name on a map; in low zones around it.
  *
  * @param name of the zone
  * @param polygon in pixels
@@ -36,14 +36,14 @@ export function placeLabel(name, polygon, marks) {
   const width = widthAt(centre, polygon) - 6;
   const height = heightAt(centre, polygon) - 4;
   const covered = marks.some(([x, y]) => Math.abs(x - centre[0]) < 40 && Math.abs(y - centre[1]) < 14);
-  const room = covered ? height / 2 + 6 : height; // the text stands on the antenna, as a place name on a map does
-  const rows = Math.floor((Math.max(room, height - 16) - NUMBER) / LINE);
+  const rows = Math.floor((height - NUMBER) / LINE);
   const lines = rows >= 1 ? wrap(name, width, Math.min(rows, 3)) : null;
   const small = lines === null && height < 40;
   const block = (lines?.length ?? 0) * LINE + (small ? SMALL_NUMBER : NUMBER);
-  let top = centre[1] - block / 2;
-  if (covered) top = Math.max(centre[1] - height / 2 + 1, Math.min(top, centre[1] - 7 - block));
-  const nameY = top + LINE - 3;
-  const valueY = top + block - 4;
-  return { centre, lines: lines ?? [], nameY, valueY, small };
+  const label = { centre, lines: lines ?? [], small };
+  if (covered && block + 9 > height / 2) {
+    return { ...label, nameY: centre[1] - 7 - LINE * (label.lines.length - 1), valueY: centre[1] + (small ? 17 : 20) };
+  }
+  const top = covered ? centre[1] - 7 - block : centre[1] - block / 2;
+  return { ...label, nameY: top + LINE - 3, valueY: top + block - 4 };
 }

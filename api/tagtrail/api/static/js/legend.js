@@ -10,8 +10,8 @@ export function legend(metric, top, layout) {
   const bar = h("i", { class: "ramp" });
   bar.style.background = ramp();
   return [
-    h("span", {}, metric.tick(0), bar, metric.tick(top), ` ${metric.unit}`),
-    h("span", {}, h("i", { class: "swatch" }), metric.none),
+    h("span", {}, metric.tick(0), bar, `${metric.tick(top)} ${metric.unit}`),
+    ...(metric.none ? [h("span", {}, h("i", { class: "swatch" }), metric.none)] : []),
     h("span", {}, h("i", { class: "swatch hatched" }), metric.unknown),
     h(
       "span",

@@ -9,7 +9,6 @@ import { kindName } from "./kinds.js";
 import { legend } from "./legend.js";
 import { METRICS } from "./metrics.js";
 import { panel } from "./panel.js";
-import { roundUp } from "./scale.js";
 import { notice, showStatus } from "./status.js";
 import { Counters, Flows } from "./tables.js";
 import { count, plural } from "./text.js";
@@ -35,8 +34,9 @@ let failure = null;
 let charted = false;
 let tops = {};
 let zones = new Map();
+let names = new Map();
 
-const nameOf = (zone) => zones.get(zone)?.name ?? zone;
+const nameOf = (zone) => names.get(zone) ?? zone;
 const plan = new FloorPlan(byId("stage"), { select, hover, leave: hideTip });
 const flows = new Flows(byId("flows"), select);
 const counters = new Counters(byId("counters"), select);
@@ -87,6 +87,7 @@ function gotLayout(found) {
   layout = found;
   failure = null;
   zones = new Map(layout.zones.map((zone) => [zone.id, zone]));
+  names = distinctNames(layout.zones);
   document.title = `${layout.store.name} · Tagtrail`;
   setText(byId("store-name"), layout.store.name);
   if (!zones.has(view.zone)) view.zone = null;
@@ -130,6 +131,13 @@ function gotZone(found) {
   showPanel();
 }
 
+/** Names by zone; where two zones have the same (a lift on each floor), with the floor. */
+function distinctNames(list) {
+  const times = new Map();
+  for (const { name } of list) times.set(name, (times.get(name) ?? 0) + 1);
+  return new Map(list.map(({ id, name, floor }) => [id, times.get(name) > 1 ? `${name} ${floor}` : name]));
+}
+
 /** The server has been away for so long that nothing of the floor is known. */
 function forget() {
   live = { ...live, inside: null, zones: {}, floors: Object.fromEntries(Object.keys(live.floors).map((id) => [id, null])) };
@@ -146,7 +154,7 @@ function showNumbers() {
   const metric = METRICS[view.metric];
   const most = Math.max(0, ...layout.zones.map((zone) => metric.of({ live, day }, zone.id) ?? 0));
   // A scale that followed every move would change the colour of zones where nothing happens: it only grows.
-  const top = (tops[view.metric] = Math.max(tops[view.metric] ?? 0, roundUp(most || 1, metric.steps)));
+  const top = (tops[view.metric] = Math.max(tops[view.metric] ?? 0, metric.roundUp(most)));
   plan.paint(metric, { live, day }, top);
   if (live) plan.showReaders(live.readers);
   swap(byId("legend"), legend(metric, top, layout));

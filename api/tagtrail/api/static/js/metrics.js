@@ -1,5 +1,6 @@
 // What the zones can be coloured by.
 
+import { roundUp, roundUpTime } from "./scale.js";
 import { brief, count, duration, plural } from "./text.js";
 
 /** Fewer stays than this are too few for a median. */
@@ -10,10 +11,10 @@ export const dwellOf = (zoneDay) => (zoneDay && zoneDay.dwell_sample >= SAMPLE_M
 export const METRICS = {
   now: {
     label: "Now",
-    unit: "people in the zone now",
+    unit: "people now",
     none: "nobody",
     unknown: "no data",
-    steps: [5, 10, 15, 20, 30, 50, 100],
+    roundUp,
     of: ({ live }, zone) => live?.zones[zone] ?? null,
     onZone: count,
     inWords: (value) => (value === null ? "no data" : plural(value, "person now", "people now")),
@@ -24,7 +25,7 @@ export const METRICS = {
     unit: "visitors today",
     none: "no visitor",
     unknown: "no data",
-    steps: [10, 20, 50, 100, 150, 200, 300, 500],
+    roundUp,
     of: ({ day }, zone) => day?.zones[zone]?.visitors ?? null,
     onZone: count,
     inWords: (value) => (value === null ? "no data" : plural(value, "visitor today", "visitors today")),
@@ -32,10 +33,10 @@ export const METRICS = {
   },
   dwell: {
     label: "Median stay",
-    unit: "median stay today",
-    none: "0 s",
+    unit: "median stay",
+    none: null,
     unknown: `fewer than ${SAMPLE_MIN} stays`,
-    steps: [30, 60, 120, 180, 300, 600, 900, 1800, 3600],
+    roundUp: roundUpTime,
     of: ({ day }, zone) => dwellOf(day?.zones[zone]),
     onZone: brief,
     inWords: (value) => (value === null ? "too few stays for a median" : `median stay ${duration(value)}`),

@@ -3,7 +3,7 @@
 import { h } from "./dom.js";
 import { kindName } from "./kinds.js";
 import { SAMPLE_MIN } from "./metrics.js";
-import { count, duration, hourMinute, NOTHING, plural, share } from "./text.js";
+import { brief, count, duration, hourMinute, NOTHING, plural, share } from "./text.js";
 
 const LISTED = 5;
 
@@ -28,7 +28,7 @@ export function panel(zone, floorName, live, detail, { close, select, nameOf }) 
     fact(
       "Median stay",
       quartiles ? duration(quartiles[1]) : NOTHING,
-      quartiles ? `half: ${duration(quartiles[0])} to ${duration(quartiles[2])}` : `${plural(detail.dwell_sample, "stay", "stays")}, too few`,
+      quartiles ? `half: ${brief(quartiles[0])} to ${brief(quartiles[2])}` : `${plural(detail.dwell_sample, "stay", "stays")}, too few`,
     ),
   );
   const left = detail.left_share ? [{ zone: null, share: detail.left_share }] : [];

@@ -28,10 +28,13 @@ export function paint(value, top) {
 
 export const ramp = () => `linear-gradient(90deg, ${RAMP.join(", ")})`;
 
-/** The smallest of `steps` (times powers of ten, if none is large enough) that is not below `value`. */
-export function roundUp(value, steps) {
-  const found = steps.find((step) => step >= value);
-  if (found !== undefined) return found;
-  const ten = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 5, 10].map((n) => n * ten).find((step) => step >= value);
+/** The smallest round number that is not below `value`, from 5 on. */
+export function roundUp(value) {
+  const ten = 10 ** Math.floor(Math.log10(Math.max(value, 5)));
+  return Math.max(5, [1, 1.5, 2, 3, 4, 5, 6, 8, 10].map((n) => n * ten).find((step) => step >= value));
+}
+
+/** The same for seconds: what people call a round time. */
+export function roundUpTime(seconds) {
+  return [30, 60, 90, 120, 180, 240, 300, 420, 600, 900, 1200, 1800, 2700].find((step) => step >= seconds) ?? 3600 * Math.ceil(seconds / 3600);
 }

@@ -4,7 +4,7 @@ import { h, swap } from "./dom.js";
 import { dwellOf, SAMPLE_MIN } from "./metrics.js";
 import { count, duration, NOTHING } from "./text.js";
 
-const SHORT = 6;
+const SHORT = innerHeight < 900 ? 5 : 9;
 const LONG = 40;
 const COUNTED = new Set(["counter", "checkout", "fitting"]);
 
@@ -30,10 +30,12 @@ class Table {
     const more =
       rows.length > SHORT
         ? h("button", { class: "more", type: "button", onclick: () => ((this.open = !this.open), this.refresh()) },
-            this.open ? "Show fewer" : `Show ${rows.length > LONG ? `the first ${LONG}` : `all ${rows.length}`}`)
+            this.open ? "Show fewer" : rows.length > LONG ? `Show ${LONG}` : `Show all ${rows.length}`)
         : null;
+    this.box.previousElementSibling.lastElementChild?.remove();
+    if (more) this.box.previousElementSibling.append(more);
     const table = rows.length ? h("table", {}, h("thead", {}, head), h("tbody", {}, ...rows.slice(0, limit).map((row) => row()))) : null;
-    swap(this.box, [table ?? h("p", { class: "nothing" }, nothing), more].filter(Boolean));
+    swap(this.box, [table ?? h("p", { class: "nothing" }, nothing)]);
   }
 
   update(day, layout, nameOf) {
