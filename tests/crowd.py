@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 import psycopg
+
 from tagtrail.hardware.store import Store
 from tagtrail.hardware.wire import AgentStatus, ReaderStatus
 
@@ -40,7 +41,7 @@ def add_trips(connection: psycopg.Connection, store: str, trips: Iterable[Trip])
         cursor.executemany(
             "INSERT INTO tag (epc) VALUES (%s) ON CONFLICT DO NOTHING", [[epc] for epc in {trip.epc for trip in trips}]
         )
-        tags = dict(cursor.execute("SELECT epc, tag_id FROM tag").fetchall())
+        tags: dict[str, int] = dict(cursor.execute("SELECT epc, tag_id FROM tag").fetchall())
         found = cursor.execute("SELECT store_id FROM store WHERE store = %s", [store]).fetchone()
         assert found is not None
         store_id = found[0]
@@ -49,9 +50,7 @@ def add_trips(connection: psycopg.Connection, store: str, trips: Iterable[Trip])
                 start, end = trip.stays[0][1], max(stay[2] for stay in trip.stays)
                 zones = [stay[0] for stay in trip.stays]
                 copy.write_row((store_id, tags[trip.epc], _number(start), start, end, zones, trip.open))
-        with cursor.copy(
-            "COPY visit (store_id, tag_id, trip, zone, enter, exit, confidence, open) FROM STDIN"
-        ) as copy:
+        with cursor.copy("COPY visit (store_id, tag_id, trip, zone, enter, exit, confidence, open) FROM STDIN") as copy:
             for trip in trips:
                 for i, (zone, enter, leave) in enumerate(trip.stays, 1):
                     is_open = trip.open and i == len(trip.stays)
@@ -82,7 +81,11 @@ def set_agent(
 ) -> None:
     """An agent reported the states of its readers ``age_s`` ago."""
     status = AgentStatus(
-        v=1, agent=agent, state=state, time_us=0, readers=[ReaderStatus(reader=id_, state=s) for id_, s in readers.items()]
+        v=1,
+        agent=agent,
+        state=state,
+        time_us=0,
+        readers=[ReaderStatus(reader=id_, state=s) for id_, s in readers.items()],
     )
     connection.execute(
         "INSERT INTO agent_status (store_id, agent, received_at, time, state, status) "
@@ -95,12 +98,14 @@ def set_agent(
 
 
 def shopping_day(store: Store, opening: datetime, now: datetime, per_hour: float, seed: int = 1) -> Iterator[Trip]:
-    """Shoppers who come between ``opening`` and ``now``, as seen at ``now``: more in the afternoon, some still inside."""
+    """Shoppers who come between ``opening`` and ``now``, as seen at ``now``: more later on, some still inside."""
     dice = random.Random(seed)
     entrances = [zone.id for zone in store.zone if zone.kind == "entrance"]
     goals = {zone.id: _PULL[zone.kind] * dice.uniform(0.25, 1.6) for zone in store.zone if _PULL[zone.kind]}
     taste = {zone.id: _STAY_S[zone.kind] * dice.uniform(0.5, 1.7) for zone in store.zone}
-    aisles = {floor.id: [z.id for z in store.zone if z.floor == floor.id and z.kind == "aisle"] for floor in store.floor}
+    aisles = {
+        floor.id: [z.id for z in store.zone if z.floor == floor.id and z.kind == "aisle"] for floor in store.floor
+    }
     lifts = {floor.id: [z.id for z in store.zone if z.floor == floor.id and z.kind == "lift"] for floor in store.floor}
     moment = opening
     for number in itertools.count():

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 import httpx
 import pytest
 import uvicorn
+
 from tagtrail.api.app import create_app
 from tagtrail.api.settings import ApiSettings
 from tagtrail.ingest.database.connection import pool
@@ -32,7 +33,7 @@ def running_api(settings: ApiSettings) -> Iterator[str]:
 
 @pytest.fixture
 def start_api() -> Iterator[StartApi]:
-    """Start APIs; returns a client of each. The socket listens before the server runs, so nothing need be waited for."""
+    """Start APIs; returns a client of each. Their sockets listen already, so nothing need be waited for."""
     with ExitStack() as stack:
 
         def start(settings: ApiSettings) -> httpx.Client:

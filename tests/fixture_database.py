@@ -5,6 +5,7 @@ import secrets
 import signal
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -33,12 +34,21 @@ def postgres_server() -> Iterator[str]:
             process.stop(child, signal.SIGINT)
 
 
+@contextmanager
+def new_database(server: str) -> Iterator[str]:
+    """DSN of a new, empty database, dropped in the end."""
+    name = f"tagtrail_test_{secrets.token_hex(6)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    try:
+        yield make_conninfo(server, dbname=name)
+    finally:
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
 @pytest.fixture
 def database(postgres_server: str) -> Iterator[str]:
     """DSN of a new, empty database, dropped after the test."""
-    name = f"tagtrail_test_{secrets.token_hex(6)}"
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
-    yield make_conninfo(postgres_server, dbname=name)
-    with psycopg.connect(postgres_server, autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+    with new_database(postgres_server) as dsn:
+        yield dsn

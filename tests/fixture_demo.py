@@ -20,7 +20,7 @@ class Demo:
     """A running ``tagtrail demo``."""
 
     def __init__(self, arguments: list[str], scratch: Path) -> None:
-        scratch.mkdir(parents=True, exist_ok=True)
+        scratch.mkdir(mode=0o711, exist_ok=True)
         clean = {key: value for key, value in os.environ.items() if not key.startswith("TAGTRAIL_")}
         self.port = free_port()
         self.process = subprocess.Popen(
@@ -92,14 +92,12 @@ class Demo:
 
 
 @pytest.fixture
-def demo(tmp_path: Path) -> Iterator[Callable[..., Demo]]:
+def demo(server_path: Path) -> Iterator[Callable[..., Demo]]:
     """Starts demos; what is still running at the end of the test is killed."""
-    for folder in (tmp_path.parent.parent, tmp_path.parent, tmp_path):
-        folder.chmod(0o711)  # as root, the database runs as another user, who has to pass
     started: list[Demo] = []
 
     def start(*arguments: str) -> Demo:
-        started.append(Demo(list(arguments), tmp_path / "with a space"))
+        started.append(Demo(list(arguments), server_path / "scratch"))
         return started[-1]
 
     yield start

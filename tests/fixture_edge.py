@@ -159,9 +159,9 @@ class MemoryIngest:
 
     def _on_message(self, _client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage) -> None:
         if message.topic == status_topic(STORE, AGENT):
-            self.statuses.append(decode_status(message.payload))
+            self.statuses.append(decode_status(bytes(message.payload)))
             return
-        batch = msgspec.structs.replace(decode_batch(message.payload), first=1)
+        batch = msgspec.structs.replace(decode_batch(bytes(message.payload)), first=1)
         key = (batch.boot, batch.seq)
         if key in self.batches:
             self.repeated += 1
@@ -279,4 +279,4 @@ def shop(tmp_path: Path, mqtt_broker: "MqttBroker") -> Iterator[Shop]:
     shop = Shop(tmp_path, mqtt_broker)
     yield shop
     shop.close()
-    print(shop.log())  # noqa: T201 - pytest shows it where a test fails
+    print(shop.log())  # pytest shows it where a test fails

@@ -49,6 +49,10 @@ class IngestProcess:
             argv = [sys.executable, "-c", RUN, msgspec.json.encode(settings).decode()]
             self._process = subprocess.Popen(argv, stdout=log, stderr=log)
 
+    def wait_connected(self) -> None:
+        """Wait until the broker keeps messages for it."""
+        wait_until(lambda: "connected to the broker" in self.log, "ingest connects")
+
     def kill(self) -> None:
         """As a power failure would."""
         if self._process is not None:

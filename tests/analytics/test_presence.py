@@ -94,7 +94,7 @@ def test_a_still_tag_does_not_change_zone() -> None:
             ]
     visits = presence().estimate(frame(sightings)).visits
     changes_per_minute = (len(visits) - 50) / (50 * 10)
-    assert changes_per_minute < 2  # the strongest reader of 3 s changes 7 times a minute on a real floor
+    assert changes_per_minute < 0.5  # the strongest reader of 3 s changes 7 times a minute on a real floor
     assert set(visits["zone"]) <= {"bags", "shoes"}
 
 
@@ -168,7 +168,7 @@ sightings_of_tags = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(sightings_of_tags, st.randoms(use_true_random=False), st.sampled_from([0.0, 2.0, 10.0]))
 def test_the_rule_keeps_its_promises_on_any_reads(sightings: list[Sighting], random: Random, least_s: float) -> None:
     estimator = presence(PresenceParameters(visit_min_s=least_s))

@@ -5,11 +5,13 @@ import random
 import threading
 import tty
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import pytest
-from fixture_edge import wait_for
 
+from fixture_edge import wait_for
 from tagtrail.edge import reader_task
+from tagtrail.edge.link import Link
 from tagtrail.edge.reader_task import ReaderTask, Wiring
 from tagtrail.hardware.protocols.interface import Counters, Event, ReaderFault, State, StateChanged, TagSeen
 from tagtrail.hardware.reads import TagRead
@@ -120,6 +122,7 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeBench]:
         events: dict[bytes, Event] | None = None, antennas: tuple[int, ...] = (1, 2), time_us: int = NOW_US
     ) -> Bench:
         made.append(Bench(events or {}, antennas, time_us))
+        made[-1].wait_open()  # opening a port throws away what came before
         return made[-1]
 
     yield make
@@ -173,9 +176,8 @@ def test_reads_without_a_clock_are_refused(bench: MakeBench, caplog: pytest.LogC
 def test_a_failed_session_is_opened_anew_and_told_once(bench: MakeBench, caplog: pytest.LogCaptureFixture) -> None:
     one = bench({b"T": TagSeen(epc=EPC, antenna=1)})
     for _ in range(3):
-        one.wait_open()
         one.say(b"F")
-    one.wait_open()
+        one.wait_open()
     one.say(b"T")
     wait_for(lambda: one.reads, "a read after all")
     status = one.task.status()
@@ -184,9 +186,35 @@ def test_a_failed_session_is_opened_anew_and_told_once(bench: MakeBench, caplog:
     assert one.changes >= 7
 
 
+def test_a_missing_port_is_tried_again_and_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(reader_task, "RETRY_FIRST_S", 0.01)
+    tries: list[str] = []
+
+    def link(port: str, baud: int) -> Link:
+        tries.append(port)
+        return Link(port, baud)
+
+    monkeypatch.setattr(reader_task, "Link", link)
+    wiring = Wiring("r01", str(tmp_path / "ttyX"), 115_200, (1,))
+    task = ReaderTask(
+        wiring,
+        ByteSession({}),
+        clock=FixedClock(),
+        deliver=lambda _: None,
+        changed=lambda: None,
+        rng=random.Random(1),
+    )
+    task.start()
+    wait_for(lambda: len(tries) >= 4, "tries")
+    task.stop()
+    wait_for(lambda: not task.alive, "the end")
+    assert sum("there is no such port" in message for message in caplog.messages) == 1
+
+
 def test_an_unexpected_error_does_not_end_the_task(bench: MakeBench, caplog: pytest.LogCaptureFixture) -> None:
     one = bench({b"T": TagSeen(epc=EPC, antenna=1)})
-    one.wait_open()
     one.say(b"!")
     one.wait_open()
     one.say(b"T")
@@ -205,7 +233,6 @@ def test_a_fault_of_the_reader_shows_in_its_status(bench: MakeBench, caplog: pyt
 def test_a_stop_asks_the_reader_and_takes_what_still_comes(bench: MakeBench) -> None:
     one = bench({b"T": TagSeen(epc=EPC, antenna=1)})
     one.session.closes = False
-    one.wait_open()
     one.task.stop()
     assert os.read(one.master, 1) == b"."
     one.say(b"T")
@@ -219,7 +246,6 @@ def test_a_stop_does_not_wait_for_a_reader_that_says_nothing(
 ) -> None:
     one = bench()
     one.session.closes = False
-    one.wait_open()
     one.task.stop()
     wait_for(lambda: not one.task.alive, "the end")
     assert "did not confirm its stop" in caplog.text
@@ -236,7 +262,6 @@ def test_a_full_inbox_holds_the_task_up_and_loses_nothing(bench: MakeBench) -> N
         gate.wait(30)
         kept.extend(reads)
 
-    one.wait_open()
     one.task._deliver = slow
     one.say(b"T")
     assert full.wait(30)

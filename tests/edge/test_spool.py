@@ -167,8 +167,7 @@ def test_a_full_disk_loses_nothing_and_writing_goes_on_after_it(path: Path) -> N
     spool.append(reads(100))
     spool._db.execute("PRAGMA max_page_count = 20")
     with pytest.raises(SpoolWriteError, match="full"):
-        for i in range(1000):
-            spool.append(reads(100, i))
+        list(map(spool.append, [reads(100)] * 1000))
     held, last = spool.batches, spool.last_seq
     assert held == last == len(spool.pending(0, 10_000))
     with pytest.raises(SpoolWriteError, match="full"):

@@ -1,7 +1,7 @@
 """The service as it runs: real broker, real database, killed and cut off."""
 
 import signal
-import threading
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -58,6 +58,7 @@ def test_batches_become_rows_and_agents_hear_of_it(
     schema: str, mqtt_broker: MqttBroker, agents: Agents, ingest: IngestProcess
 ) -> None:
     ingest.start(dsn=schema, mqtt=mqtt_broker.url)
+    ingest.wait_connected()
     publish(agents, range(1, 11))
     agents.publish(FLEET[0].topic, b"nonsense")
     agents.publish(FLEET[0].status_topic, FLEET[0].status())
@@ -84,7 +85,7 @@ def test_killed_again_and_again(
 ) -> None:
     settings = {"dsn": schema, "mqtt": mqtt_broker.url, "flush_reads": 200, "inflight_messages": inflight_messages}
     ingest.start(**settings)
-    wait_until(lambda: "connected to the broker" in ingest.log, "connection")
+    ingest.wait_connected()
     for part in range(4):
         done = part * 40
         publish(agents, range(done + 1, done + 41))
@@ -99,7 +100,7 @@ def test_sigterm_finishes_and_acknowledges_what_was_received(
     schema: str, mqtt_broker: MqttBroker, agents: Agents, ingest: IngestProcess
 ) -> None:
     ingest.start(dsn=schema, mqtt=mqtt_broker.url, client_id="worker", flush_s=30.0)
-    wait_until(lambda: "connected to the broker" in ingest.log, "connection")
+    ingest.wait_connected()
     publish(agents, range(1, 21))
     wait_until(lambda: batches(schema) > 0, "a commit")
     assert ingest.terminate() == 0
@@ -107,9 +108,12 @@ def test_sigterm_finishes_and_acknowledges_what_was_received(
 
     # The broker still has what was not committed, and only that: the first message tells.
     received: list[str] = []
-    arrived = threading.Event()
+
+    def on_message(_client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage) -> None:
+        received.append(message.topic)
+
     client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="worker", clean_session=False)
-    client.on_message = lambda _client, _userdata, message: (received.append(message.topic), arrived.set())
+    client.on_message = on_message
     client.connect(mqtt_broker.host, mqtt_broker.port)
     client.loop_start()
     agents.publish("tagtrail/v1/riverside/last/reads", b"")
@@ -123,6 +127,7 @@ def test_a_broker_that_forgets_everything_is_told_again(
     schema: str, mqtt_broker: MqttBroker, agents: Agents, ingest: IngestProcess
 ) -> None:
     ingest.start(dsn=schema, mqtt=mqtt_broker.url)
+    ingest.wait_connected()
     publish(agents, range(1, 6))
     wait_until(all_told(agents, 5), "commits")
     agents.close()
@@ -169,9 +174,7 @@ class OwnServer:
 
 
 @pytest.fixture
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnServer]:
-    import tempfile
-
+def server() -> Iterator[OwnServer]:
     with tempfile.TemporaryDirectory(prefix="tagtrail-test-") as folder:
         server = OwnServer(prepare_cluster(Path(folder)))
         yield server
@@ -183,6 +186,7 @@ def test_the_database_is_stopped_and_killed(
 ) -> None:
     migrate(server.dsn)
     ingest.start(dsn=server.dsn, mqtt=mqtt_broker.url, flush_reads=200, inflight_messages=50)
+    ingest.wait_connected()
     for part, end in enumerate((server.stop, server.kill, server.stop)):
         done = part * 40
         publish(agents, range(done + 1, done + 21))
@@ -207,6 +211,7 @@ def test_it_waits_for_a_database_that_comes_later_and_stops_while_waiting(
     assert ingest.terminate() == 0
     ingest.start(dsn=server.dsn, mqtt=mqtt_broker.url)
     server.start()
+    ingest.wait_connected()
     publish(agents, range(1, 4))
     wait_until(all_told(agents, 3), "commits")
     with psycopg.connect(server.dsn) as connection:

@@ -45,7 +45,7 @@ def test_a_simulated_hour_is_printed_beside_the_truth(demo: StartDemo, broker: s
 def test_the_live_demo_serves_a_page_whose_occupancy_changes_and_ends_with_ctrl_c(demo: StartDemo) -> None:
     run = demo("--speed", "20", "--shoppers-per-hour", "200")
     page = run.wait_for_line(r"Floor page: (\S+)").split()[-1]
-    store = get(page + "api/stores")[0]["id"]
+    store = get(page + "api/stores")["stores"][0]["id"]
     pictures: set[str] = set()
 
     def moved() -> bool:
@@ -59,12 +59,12 @@ def test_the_live_demo_serves_a_page_whose_occupancy_changes_and_ends_with_ctrl_
 
 
 @pytest.mark.slow
-def test_a_data_directory_can_be_used_again(demo: StartDemo, tmp_path: Path) -> None:
+def test_a_data_directory_can_be_used_again(demo: StartDemo, server_path: Path) -> None:
     for _ in range(2):
-        run = demo("--once", "--minutes", "2", "--speed", "30", "--data-dir", str(tmp_path / "kept"))
+        run = demo("--once", "--minutes", "2", "--speed", "30", "--data-dir", str(server_path / "kept"))
         run.wait_for_line("readers streaming")
         assert run.end() == 0, run.output
-    assert (tmp_path / "kept" / "log" / "tagtrail.log").exists()
+    assert (server_path / "kept" / "log" / "tagtrail.log").exists()
 
 
 def test_a_busy_port_is_one_clear_line(demo: StartDemo) -> None:

@@ -76,9 +76,7 @@ class Host:
 
     def __init__(self, reader: Reader, link: Path) -> None:
         antennas = tuple(AntennaSettings(antenna.port, antenna.power_dbm) for antenna in reader.antenna)
-        self.session = load_family(reader.protocol).host(
-            ReaderSettings((reader.region or "").upper() or None, antennas)
-        )
+        self.session = load_family(reader.protocol).host(ReaderSettings(reader.region, antennas))
         self.seen: list[TagSeen] = []
         self.chunk = 65536
         self._line = os.open(link, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)

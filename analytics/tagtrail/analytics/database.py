@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, LiteralString, NamedTuple
+from typing import Final, LiteralString, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import psycopg
+from psycopg.rows import TupleRow
 
 from tagtrail.analytics.placement import Layout
 from tagtrail.hardware.clock import utc_us
@@ -20,19 +22,10 @@ ROW: Final = np.dtype([("time_us", "i8"), ("tag_id", "i8"), ("antenna_id", "i4")
 """A read as the live loop holds it; ``rssi_dbm`` is NaN where unknown."""
 Rows = npt.NDArray[np.void]
 
-# The same columns as binary COPY writes them: per row a number of fields, before each field its length.
-_COPIED: Final = np.dtype(
-    [("fields", ">i2")]
-    + [
-        part
-        for name, kind in (
-            ("time_us", ">i8"), ("tag_id", ">i8"), ("antenna_id", ">i4"), ("rssi_dbm", ">f4"), ("count", ">i2"),
-        )
-        for part in ((f"{name}_length", ">i4"), (name, kind))
-    ]
-)  # fmt: skip
-_COPY_HEADER: Final = 19
-_COPY_TRAILER: Final = 2
+PIECE_US: Final = 600_000_000
+"""Reads come ten minutes at a time, which bounds the memory that the server needs to put them into arrays."""
+_ARRAY_HEADER: Final = 20
+"""Bytes before the elements of a one-dimensional array in binary form: dimensions, flags, type, size, lower bound."""
 
 
 class Cursor(NamedTuple):
@@ -186,22 +179,36 @@ def load_reads(
     connection: Connection, store_id: int, from_us: int, to_us: int, tag_ids: Sequence[int] | None = None
 ) -> Rows:
     """Reads between two times, both included, of all tags or some; sorted by tag and time."""
+    # A join and not "= ANY": the server looks the tag up in a hash table, instead of in the list from its begin.
+    wanted = "" if tag_ids is None else " JOIN unnest(%(tags)s::bigint[]) AS wanted (tag_id) USING (tag_id)"
     query = (
-        "COPY (SELECT time, tag_id, antenna_id, coalesce(rssi_dbm, 'NaN'), count FROM tag_read"
-        " WHERE store_id = %s AND time >= %s AND time <= %s"
+        "SELECT count(*), array_agg(time), array_agg(tag_id), array_agg(antenna_id),"
+        f" array_agg(coalesce(rssi_dbm, 'NaN')), array_agg(count) FROM tag_read{wanted}"  # noqa: S608
+        " WHERE store_id = %(store)s AND time BETWEEN %(begin)s AND %(end)s"
     )
-    values: list[Any] = [store_id, moment(from_us), moment(to_us)]
-    if tag_ids is not None:
-        query += " AND tag_id = ANY(%s)"
-        values.append(list(tag_ids))
-    with connection.cursor() as cursor, cursor.copy(query + ") TO STDOUT (FORMAT BINARY)", values) as copy:
-        data = b"".join(copy)
-    copied = np.frombuffer(data[_COPY_HEADER:-_COPY_TRAILER], dtype=_COPIED)
-    rows = np.empty(len(copied), dtype=ROW)
-    for name in ROW.names or ():
-        rows[name] = copied[name]
-    rows["time_us"] += _POSTGRES_EPOCH_US
+    values: dict[str, object] = {"store": store_id, "tags": None if tag_ids is None else list(tag_ids)}
+    pieces = [np.empty(0, dtype=ROW)]
+    with connection.cursor(binary=True) as cursor:
+        for begin_us in range(from_us, to_us + 1, PIECE_US):
+            end_us = min(begin_us + PIECE_US - 1, to_us)
+            cursor.execute(query.encode(), values | {"begin": moment(begin_us), "end": moment(end_us)})
+            pieces.append(_rows_of_arrays(cursor))
+    rows = np.concatenate(pieces)
     return rows[np.lexsort((rows["time_us"], rows["tag_id"]))]
+
+
+def _rows_of_arrays(cursor: psycopg.Cursor[TupleRow]) -> Rows:
+    """Rows from a result of a count and an array per column: 46 bytes a read, and no Python object per read."""
+    result = cursor.pgresult
+    assert result is not None
+    values = [result.get_value(0, column) or b"" for column in range(1 + len(ROW.names or ()))]
+    rows = np.empty(int.from_bytes(values[0], "big"), dtype=ROW)
+    for name, value in zip(ROW.names or (), values[1:], strict=True):
+        kind = ROW[name].newbyteorder(">")
+        elements = np.frombuffer(value[_ARRAY_HEADER:], dtype=[("length", ">i4"), ("value", kind)])
+        rows[name] = elements["value"]
+    rows["time_us"] += _POSTGRES_EPOCH_US
+    return rows
 
 
 def write_changes(connection: Connection, store_id: int, changes: Sequence[Change]) -> None:

@@ -97,9 +97,7 @@ class StoreAnalyzer:
 
     def settle(self, clock_us: int) -> None:
         """Estimate what was put off (`Held.is_due`), before the process ends."""
-        for held in self._memory.held.values():
-            held.waited += 1_000_000
-        if self._estimator is not None:
+        while self._estimator is not None and any(held.pending for held in self._memory.held.values()):
             self._pass(None, clock_us, is_quiet=False)
 
     def _begin(self, clock_us: int) -> bool:
@@ -114,9 +112,7 @@ class StoreAnalyzer:
             if self._reads_to_us is not None:
                 from_us = self._reads_to_us - 2 * self._memory.silence_us
                 self._memory.forgotten_us = from_us - 1
-                recent = self._load(from_us, self._reads_to_us, clock_us)
-                tags = np.unique(recent["tag_id"]).tolist()
-                for tag_id, runs in self._load_runs(tags, from_us, self._reads_to_us, clock_us):
+                for tag_id, runs in self._load_runs(None, from_us, self._reads_to_us, clock_us):
                     self._memory.adopt(tag_id, runs)
                 database.close_before(self._connection, self._store_id, from_us)
         self._is_ready = True
@@ -185,7 +181,7 @@ class StoreAnalyzer:
     def _update(self, now_us: int) -> list[Change]:
         """Estimate the tags that are due, and open and close the last visit and trip of all."""
         held = self._memory.held
-        due = [tag_id for tag_id, mine in held.items() if mine.is_due()]
+        due = self._memory.due()
         visits = self._estimate([held[tag_id].rows for tag_id in due])
         for tag_id in due:
             held[tag_id].pending, held[tag_id].waited = False, 0
@@ -225,11 +221,13 @@ class StoreAnalyzer:
             )
         return rows[timely]
 
-    def _load_runs(self, tag_ids: Sequence[int], from_us: int, to_us: int, clock_us: int) -> Iterable[tuple[int, Rows]]:
-        """Each tag's whole runs that have a read between two times."""
+    def _load_runs(
+        self, tag_ids: Sequence[int] | None, from_us: int, to_us: int, clock_us: int
+    ) -> Iterable[tuple[int, Rows]]:
+        """Whole runs that have a read between two times, of some tags or all."""
         silence_us = self._memory.silence_us
         low_us, high_us = from_us - silence_us, to_us + silence_us
-        while tag_ids:
+        while tag_ids is None or tag_ids:
             cut_off = []
             for tag_id, mine in split_by_tag(self._load(low_us, high_us, clock_us, tag_ids)):
                 runs = runs_between(mine, from_us, to_us, silence_us)

@@ -3,8 +3,8 @@
 Per tag, reads are cut into *segments* wherever it is silent for more than ``visit_gap_s`` or the layout changes. Within
 a segment time is cut into steps. Each read gives its zone an evidence that grows with the signal's amplitude; evidence
 is smoothed over neighbouring steps by a triangle; a step belongs to the zone with most of it. Runs of steps that their
-own zone's antennas do not support for ``visit_min_s`` are given to their neighbours (`stays`). docs/analytics.md has
-the formulae.
+own zone's antennas do not support for ``visit_min_s``, or that another zone nearly equals, are in doubt: they are
+judged together with the doubtful runs beside them, or go to a neighbour (`stays`). docs/analytics.md has the formulae.
 """
 
 from collections.abc import Iterator, Sequence
@@ -57,6 +57,7 @@ class PresenceParameters:
         step_s: Length of a step.
         smooth_s: A read gives evidence to the steps less than this far before and after its own.
         visit_min_s: Time between the first and the last read by a zone's own antennas that a visit there needs.
+        lead: How many times as much evidence as for any other zone there must be for a stay to stand beyond doubt.
         visit_gap_s: Silence that ends a visit, at its last read.
         trip_gap_s: Silence that ends a trip; at least ``visit_gap_s``.
     """
@@ -64,6 +65,7 @@ class PresenceParameters:
     step_s: float = 1.0
     smooth_s: float = 4.0
     visit_min_s: float = 2.0
+    lead: float = 3.0
     visit_gap_s: float = 60.0
     trip_gap_s: float = TRIP_GAP_S
 
@@ -96,6 +98,7 @@ class Presence:
                 zones=len(self._zone_names),
                 half_width=round(self.parameters.smooth_s / self.parameters.step_s),
                 minimum_us=_us(self.parameters.visit_min_s),
+                lead=self.parameters.lead,
             )
             for chunk in self._chunks(self._segment(_order(reads, tag, zone, version)))
         ]

@@ -37,6 +37,9 @@ class AnalyzeSettings(Struct, frozen=True, kw_only=True):
     visit_min_s: Annotated[
         float, Meta(description="Shortest time between first and last read by a zone that makes a visit.")
     ] = _DEFAULT.visit_min_s
+    lead: Annotated[
+        float, Meta(description="Times as much evidence as for any other zone that puts a stay beyond doubt.")
+    ] = _DEFAULT.lead
     visit_gap_s: Annotated[float, Meta(description="Silence that ends a visit.")] = _DEFAULT.visit_gap_s
     trip_gap_s: Annotated[float, Meta(description="Silence that ends a trip.")] = _DEFAULT.trip_gap_s
 
@@ -46,6 +49,7 @@ class AnalyzeSettings(Struct, frozen=True, kw_only=True):
             step_s=self.step_s,
             smooth_s=self.smooth_s,
             visit_min_s=self.visit_min_s,
+            lead=self.lead,
             visit_gap_s=self.visit_gap_s,
             trip_gap_s=self.trip_gap_s,
         )
@@ -65,7 +69,7 @@ class AnalyzeSettings(Struct, frozen=True, kw_only=True):
                 found.append("set reads, store and out to analyse a file, or dsn to work on a database")
         limits = (
             ("poll_s", 0.01, 3600), ("quiet_s", 0.01, 86_400), ("step_s", 0.1, 60), ("smooth_s", 0.1, 600),
-            ("visit_min_s", 0, 3600), ("visit_gap_s", 1, 3600), ("trip_gap_s", 1, 86_400),
+            ("visit_min_s", 0, 3600), ("lead", 1, 100), ("visit_gap_s", 1, 3600), ("trip_gap_s", 1, 86_400),
         )  # fmt: skip
         for name, low, high in limits:
             value = getattr(self, name)

@@ -65,7 +65,7 @@ class _Steps(NamedTuple):
     evidence: Floats
 
 
-def find_stays(reads: Evidence, *, zones: int, half_width: int, minimum_us: int) -> tuple[Stays, int]:
+def find_stays(reads: Evidence, *, zones: int, half_width: int, minimum_us: int, lead: float) -> tuple[Stays, int]:
     """Stays of all segments, and how many reads are in none.
 
     Args:
@@ -73,13 +73,15 @@ def find_stays(reads: Evidence, *, zones: int, half_width: int, minimum_us: int)
         zones: Number of zone codes.
         half_width: A read counts for the steps less than this far from its own.
         minimum_us: Time between a stay's first and last read by its own zone.
+        lead: How many times as much as of any other zone must be heard of a zone to be beyond doubt.
     """
     steps = _steps(reads, zones, half_width)
     strongest = steps.evidence.argmax(axis=1)
     run_start = starts_of_equal(steps.segment, strongest)
     strong = _supported(reads, steps, run_start, strongest[run_start], minimum_us)
+    strong &= _leads(np.add.reduceat(steps.evidence, run_start, axis=0), lead)
 
-    # Neighbouring runs without support are one group: where a tag flickers between zones it still is somewhere.
+    # Neighbouring runs in doubt are one group: where a tag flickers between zones it still is in one of them.
     run_segment = steps.segment[run_start]
     is_start = strong | np.concatenate([[True], strong[:-1]]) | np.concatenate([[True], np.diff(run_segment) != 0])
     group_start = run_start[is_start]
@@ -128,6 +130,14 @@ def _supported(reads: Evidence, steps: _Steps, start: Ints, zone: Ints, minimum_
     last_us = np.maximum.reduceat(np.where(own, reads.time_us, -_FAR_US), first_read)
     supported: Bools = last_us - first_us >= minimum_us
     return supported
+
+
+def _leads(heard: Floats, lead: float) -> Bools:
+    """Whether the most evidence of a row is at least ``lead`` times the second most."""
+    if heard.shape[1] == 1:
+        return np.ones(len(heard), dtype=np.bool_)
+    second, first = np.partition(heard, -2, axis=1)[:, -2:].T
+    return np.asarray(first >= lead * second, dtype=np.bool_)
 
 
 def _give_away(heard: Floats, zone: Ints, supported: Bools, segment: Ints) -> tuple[Ints, Bools]:

@@ -1,11 +1,9 @@
 """From reads to batches: merge what one antenna repeats, then gather. Pure: times come from outside."""
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
-from itertools import islice, takewhile
+from itertools import islice
 from typing import Final
-
-import msgspec
 
 from tagtrail.hardware.reads import TagRead
 
@@ -25,7 +23,7 @@ class Window:
 
     def __init__(self, window_s: float) -> None:
         self._window_us = round(window_s * 1e6)
-        self._open: dict[tuple[str, int, str], TagRead] = {}
+        self._open: OrderedDict[tuple[str, int, str], TagRead] = OrderedDict()
 
     def add(self, reads: Iterable[TagRead]) -> list[TagRead]:
         """Take reads; returns those that a later read of the same tag has closed."""
@@ -33,12 +31,12 @@ class Window:
             return list(reads)
         closed: list[TagRead] = []
         for read in reads:
-            closed += self._pop_while(lambda first, at_us=read.time_us: first.time_us + self._window_us <= at_us)
+            closed += self._pop_while(self._over, read.time_us)
             key = (read.reader, read.antenna, read.epc)
             earlier = self._open.get(key)
             if earlier is None:
                 self._open[key] = read
-            elif self._within(earlier, read.time_us) and earlier.count + read.count <= COUNT_MAX:
+            elif not self._outside(read.time_us, earlier) and earlier.count + read.count <= COUNT_MAX:
                 self._open[key] = _merged(earlier, read)
             else:
                 # Out and in again, so that the dict stays in order of first reads.
@@ -48,7 +46,7 @@ class Window:
 
     def due(self, now_us: int) -> list[TagRead]:
         """The reads whose window is over at ``now_us``."""
-        return self._pop_while(lambda first: not self._within(first, now_us))
+        return self._pop_while(self._outside, now_us)
 
     def due_us(self) -> int | None:
         """When the next window is over; None while none is open."""
@@ -61,19 +59,25 @@ class Window:
         self._open.clear()
         return closed
 
-    def _pop_while(self, over: Callable[[TagRead], bool]) -> list[TagRead]:
+    def _pop_while(self, over: Callable[[int, TagRead], bool], time_us: int) -> list[TagRead]:
         """Take reads out, oldest first, up to the first that is not over."""
-        keys = [key for key, _ in takewhile(lambda item: over(item[1]), self._open.items())]
-        return [self._open.pop(key) for key in keys]
+        closed = []
+        while self._open and over(time_us, next(iter(self._open.values()))):
+            closed.append(self._open.popitem(last=False)[1])
+        return closed
 
-    def _within(self, first: TagRead, time_us: int) -> bool:
+    def _over(self, time_us: int, first: TagRead) -> bool:
+        return first.time_us + self._window_us <= time_us
+
+    def _outside(self, time_us: int, first: TagRead) -> bool:
         # A time before the first read means that the clock was set back: that window is over too.
-        return first.time_us <= time_us < first.time_us + self._window_us
+        return time_us < first.time_us or self._over(time_us, first)
 
 
 def _merged(first: TagRead, later: TagRead) -> TagRead:
-    strengths = [rssi_dbm for rssi_dbm in (first.rssi_dbm, later.rssi_dbm) if rssi_dbm is not None]
-    return msgspec.structs.replace(first, rssi_dbm=max(strengths, default=None), count=first.count + later.count)
+    strengths_dbm = [rssi_dbm for rssi_dbm in (first.rssi_dbm, later.rssi_dbm) if rssi_dbm is not None]
+    rssi_dbm = max(strengths_dbm, default=None)
+    return TagRead(first.time_us, first.reader, first.antenna, first.epc, rssi_dbm, first.count + later.count)
 
 
 class Batcher:

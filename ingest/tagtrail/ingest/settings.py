@@ -34,7 +34,7 @@ class IngestSettings(Struct, frozen=True, kw_only=True):
         Meta(description="Group of ingest processes that share the messages between them; each its own client_id."),
     ] = None
     flush_s: Annotated[float, Meta(description="Longest time that a batch waits for others to be written with.")] = 0.25
-    flush_reads: Annotated[int, Meta(description="Reads after which a transaction takes no further batch.")] = 10_000
+    flush_reads: Annotated[int, Meta(description="Reads after which a transaction takes no further batch.")] = 50_000
     inflight_messages: Annotated[
         int, Meta(description="Most messages in memory; beyond, the broker has to wait until the database is faster.")
     ] = 1_000

@@ -4,7 +4,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Final
 
@@ -15,9 +15,9 @@ from tagtrail.hardware.protocols.interface import TagSeen
 from tagtrail.hardware.store import Store
 from tagtrail.simulator.geometry import Floats
 from tagtrail.simulator.ports import Port, Ports
-from tagtrail.simulator.radio import CYCLE_S
-from tagtrail.simulator.simulate import PROGRESS_S, Simulation
-from tagtrail.simulator.truth import ReaderCount, Summary, Truth, iso
+from tagtrail.simulator.progress import Pace
+from tagtrail.simulator.simulate import Simulation
+from tagtrail.simulator.truth import ReaderCount, Summary, Truth, begin, iso
 
 LAG_MAX_S: Final = 1.0
 """Real seconds behind the clock that are worth a word."""
@@ -34,11 +34,10 @@ log = logging.getLogger("tagtrail.simulate")
 
 def wait_for_readers(ports: Ports, stop: Callable[[], bool]) -> None:
     """Serve the ports until hosts have started all readers."""
-    said_s = time.monotonic()
+    pace = Pace(slower=True)
     while ports.asleep and not stop():
         ports.serve(WAKE_MAX_S)
-        if time.monotonic() - said_s > PROGRESS_S:
-            said_s = time.monotonic()
+        if pace.due():
             log.info("waiting for a host to start %s", ", ".join(ports.asleep))
 
 
@@ -60,7 +59,11 @@ def keep_alive(ports: Ports, stop: Callable[[], bool]) -> None:
 
 
 class LiveStore:
-    """Steps a simulation with the clock and sends each read when its time has come."""
+    """Steps a simulation with the clock and sends each read when its time has come.
+
+    Where the machine was too slow, or asleep, the store goes on from where it was, at most `CATCH_UP` times as fast as
+    the clock, until it has caught up.
+    """
 
     def __init__(self, simulation: Simulation, ports: Ports, clock: Clock, end_us: int | None) -> None:
         self._simulation, self._ports, self._clock, self._end_us = simulation, ports, clock, end_us
@@ -70,7 +73,9 @@ class LiveStore:
             for reader, antenna in simulation.radio.antennas
         ]
         self._pending: deque[tuple[int, Port, TagSeen]] = deque()
-        self._said_s = self._warned_s = time.monotonic()
+        self._now_us = simulation.time_us
+        self._turn_s = time.monotonic()
+        self._progress, self._warning = Pace(), Pace()
 
     @property
     def over(self) -> bool:
@@ -79,20 +84,21 @@ class LiveStore:
 
     def go_on(self) -> None:
         """Do what is due, then serve the hosts until the next thing is."""
-        now_us = self._clock.now_us()
-        self._send(now_us)
+        clock_us = self._clock.now_us()
+        turn_s, self._turn_s = self._turn_s, time.monotonic()
+        furthest_us = min(self._turn_s - turn_s, WAKE_MAX_S) * self._rate * CATCH_UP * 1e6
+        self._now_us = min(clock_us, self._now_us + round(furthest_us))
         simulation = self._simulation
-        lag_us = now_us - simulation.time_us
-        if lag_us >= 0 and (self._end_us is None or simulation.time_us < self._end_us):
+        while simulation.time_us <= self._now_us and (self._end_us is None or simulation.time_us < self._end_us):
             self._step()
-        next_us = min(simulation.time_us, self._pending[0][0] if self._pending else simulation.time_us)
-        shortest_s = CYCLE_S / self._rate / CATCH_UP
-        self._ports.serve(max(min(self._clock.seconds_until(next_us), WAKE_MAX_S), min(WAKE_MIN_S, shortest_s)))
-        self._report(lag_us / 1e6 / self._rate)
+        self._send()
+        next_us = self._pending[0][0] if self._pending else simulation.time_us
+        self._ports.serve(min(max(self._clock.seconds_until(next_us), WAKE_MIN_S), WAKE_MAX_S))
+        self._report((clock_us - self._now_us) / 1e6 / self._rate)
 
-    def _send(self, until_us: int) -> None:
+    def _send(self) -> None:
         pending = self._pending
-        while pending and pending[0][0] <= until_us:
+        while pending and pending[0][0] <= self._now_us:
             _, port, seen = pending.popleft()
             if port.powers_dbm:  # the host may have stopped the reader since
                 port.send(seen)
@@ -111,18 +117,11 @@ class LiveStore:
         return np.array([port.powers_dbm.get(number, -np.inf) for port, number in self._antennas])
 
     def _report(self, lag_s: float) -> None:
-        now_s = time.monotonic()
-        if lag_s > LAG_MAX_S and now_s - self._warned_s > LAG_MAX_S:
-            self._warned_s = now_s
+        if lag_s > LAG_MAX_S and self._warning.due():
             log.warning("%.1f s behind the clock; catching up, nothing is left out", lag_s)
-        if now_s - self._said_s > PROGRESS_S:
-            self._said_s = now_s
-            log.info(
-                "%s: %d shoppers inside, %d reads sent",
-                iso(self._simulation.time_us),
-                self._simulation.inside,
-                self._ports.sent,
-            )
+        if self._progress.due():
+            time_text = iso(self._simulation.time_us)
+            log.info("%s: %d shoppers inside, %d reads sent", time_text, self._simulation.inside, self._ports.sent)
 
 
 def simulate_live(
@@ -143,33 +142,40 @@ def simulate_live(
     With ``minutes`` the tags end after that store time; truth and summary are then written into ``out``, the summary
     last, and the readers stay alive until ``stop``.
     """
-    with Ports(store.reader, ports_dir) as ports:
+    if out:
+        begin(out)
+    truth = Truth(out, store) if out and minutes else None
+    simulation = Simulation(
+        store, seed=seed, shoppers_per_hour=shoppers_per_hour, warm_up_minutes=warm_up_minutes, truth=truth
+    )
+    with Ports(store.reader, ports_dir) as ports:  # only now: a host that finds a reader expects it to answer
         log.info("%d readers of %s in %s", len(store.reader), store.store.name, ports_dir)
-        with ExitStack() as files:
-            truth = files.enter_context(Truth(out, store)) if out and minutes else None
-            simulation = Simulation(
-                store, seed=seed, shoppers_per_hour=shoppers_per_hour, warm_up_minutes=warm_up_minutes, truth=truth
-            )
+        with truth or nullcontext():
             if wait:
                 wait_for_readers(ports, stop)
-            simulation.start(start_us := clock.now_us())
-            live = LiveStore(simulation, ports, clock, start_us + round(minutes * 60e6) if minutes else None)
+            simulation.start(clock.now_us())
+            end_us = simulation.start_us + round(minutes * 60e6) if minutes else None
+            live = LiveStore(simulation, ports, clock, end_us)
             while not live.over and not stop():
                 live.go_on()
             drain(ports, stop)
             if truth:
                 truth.end(simulation.time_us)
         if out:
-            Summary(
-                store=store.id,
-                start=iso(start_us),
-                end=iso(simulation.time_us),
-                reads_sent=ports.sent,
-                reads_dropped_by_reader=sum(port.dropped for port in ports.ports.values()),
-                reads_crowded_out=simulation.radio.crowded_out,
-                readers={name: ReaderCount(port.sent, port.dropped) for name, port in ports.ports.items()},
-                seed=seed,
-                shoppers=simulation.world.arrived,
-            ).write(out)
+            _summary(simulation, ports, seed).write(out)
         log.info("no more tags; %d reads were sent", ports.sent)
         keep_alive(ports, stop)
+
+
+def _summary(simulation: Simulation, ports: Ports, seed: int) -> Summary:
+    return Summary(
+        store=simulation.world.store.id,
+        start=iso(simulation.start_us),
+        end=iso(simulation.time_us),
+        reads_sent=ports.sent,
+        reads_dropped_by_reader=sum(port.dropped for port in ports.ports.values()),
+        reads_crowded_out=simulation.radio.crowded_out,
+        readers={name: ReaderCount(port.sent, port.dropped) for name, port in ports.ports.items()},
+        seed=seed,
+        shoppers=simulation.world.arrived,
+    )

@@ -1,7 +1,6 @@
 """Recordings of others, played through simulated readers in their own time, and without losing a read."""
 
 import logging
-import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,8 +14,8 @@ from tagtrail.hardware.protocols.interface import TagSeen
 from tagtrail.hardware.store import Store
 from tagtrail.simulator.live import WAKE_MAX_S, WAKE_MIN_S, keep_alive
 from tagtrail.simulator.ports import BUFFER_SIZE, Port, Ports
-from tagtrail.simulator.simulate import PROGRESS_S
-from tagtrail.simulator.truth import TEXT, TIME, ReaderCount, Summary, Table, iso, schema
+from tagtrail.simulator.progress import Pace
+from tagtrail.simulator.truth import TEXT, TIME, ReaderCount, Summary, Table, begin, iso, schema
 
 LABELS_SCHEMA: Final = schema(epc=TEXT, trial=TEXT, time=TIME, place=TEXT)
 _FRAME_MAX: Final = 300
@@ -122,29 +121,26 @@ def replay(
         FaultsError: See `check`.
     """
     check(reads, store)
+    if out:
+        begin(out)
     with Ports(store.reader, ports_dir) as ports:
         log.info("%d reads for %d readers in %s", len(reads), len(ports.ports), ports_dir)
         waiting = Player(reads, ports.ports, clock, 0)
-        said_s = time.monotonic()
+        pace = Pace(slower=True)
         while waiting.waited_for and not stop():
             ports.serve(WAKE_MAX_S)
-            said_s = _say(said_s, "waiting for a host to start %s with all antennas", ", ".join(waiting.waited_for))
+            if pace.due():
+                log.info("waiting for a host to start %s with all antennas", ", ".join(waiting.waited_for))
         start_us = clock.now_us()
-        player = Player(reads, ports.ports, clock, start_us)
+        player, pace = Player(reads, ports.ports, clock, start_us), Pace()
         while (player.left or ports.waiting) and not stop():
             ports.serve(player.play())
-            said_s = _say(said_s, "%s: %d of %d reads sent", iso(clock.now_us()), ports.sent, len(reads))
+            if pace.due():
+                log.info("%s: %d of %d reads sent", iso(clock.now_us()), ports.sent, len(reads))
         if out:
             _write(reads, store, ports, start_us, clock.now_us(), out)
         log.info("the recording is over; %d of %d reads were sent", ports.sent, len(reads))
         keep_alive(ports, stop)
-
-
-def _say(said_s: float, message: str, *values: object) -> float:
-    if time.monotonic() - said_s < PROGRESS_S:
-        return said_s
-    log.info(message, *values)
-    return time.monotonic()
 
 
 def _write(reads: Sequence[RecordedRead], store: Store, ports: Ports, start_us: int, end_us: int, out: Path) -> None:

@@ -1,7 +1,6 @@
 """A simulated store in steps of one reader cycle, and the mode that writes everything into files at once."""
 
 import logging
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,13 +11,13 @@ import numpy as np
 from tagtrail.hardware.protocols import load_family
 from tagtrail.hardware.store import Store
 from tagtrail.simulator.geometry import Floats
+from tagtrail.simulator.progress import Pace
 from tagtrail.simulator.radio import CYCLE_S, Radio, Reads
-from tagtrail.simulator.truth import READS_SCHEMA, ReaderCount, Summary, Table, Truth, iso
+from tagtrail.simulator.truth import READS_SCHEMA, ReaderCount, Summary, Table, Truth, begin, iso
 from tagtrail.simulator.world import Crowd, World
 
 CYCLE_US: Final = round(CYCLE_S * 1e6)
 CYCLES_PER_SECOND: Final = 1_000_000 // CYCLE_US
-PROGRESS_S: Final = 5.0
 _RADIO: Final = 2
 """Random stream of the radio; 0 and 1 are those of `tagtrail.simulator.world`."""
 
@@ -88,6 +87,7 @@ def simulate_to_files(
     All antennas are on with the power of the store file. ``stop`` is asked at every step; a stopped simulation is
     complete up to there.
     """
+    begin(out)
     end_us = start_us + round(minutes * 60e6)
     counts = dict.fromkeys((reader.id for reader in store.reader), 0)
     with ExitStack() as files:
@@ -104,7 +104,7 @@ def simulate_to_files(
         radio = simulation.radio
         ids = [store.reader[reader].id for reader, _ in radio.antennas]
         ports = [antenna.port for _, antenna in radio.antennas]
-        said_s = time.monotonic()
+        pace = Pace()
         while simulation.time_us < end_us and not stop():
             cycle_us = simulation.time_us
             reads, epcs = simulation.step(radio.store_powers_dbm)
@@ -116,8 +116,7 @@ def simulate_to_files(
             )
             for reader in readers:
                 counts[reader] += 1
-            if time.monotonic() - said_s > PROGRESS_S:
-                said_s = time.monotonic()
+            if pace.due():
                 log.info("%s: %d shoppers inside, %d reads", iso(cycle_us), simulation.inside, table.rows)
         truth.end(simulation.time_us)
     summary = Summary(

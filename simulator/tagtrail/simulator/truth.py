@@ -38,7 +38,6 @@ class Table:
     """A Parquet file in the making: columns come in pieces, the file is renamed to its name when it is complete."""
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         self.rows = 0
         self._path, self._part = path, path.with_name(path.name + ".part")
         self._schema = schema
@@ -150,10 +149,15 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
     def write(self, out: Path) -> None:
         """Write ``summary.json`` into a folder, in one piece or not at all."""
-        out.mkdir(parents=True, exist_ok=True)
         part = out / "summary.json.part"
         part.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")
         part.replace(out / "summary.json")
+
+
+def begin(out: Path) -> None:
+    """Make the folder, and take away the summary of an earlier run: it would speak of files that are written anew."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "summary.json").unlink(missing_ok=True)
 
 
 def iso(time_us: int) -> str:

@@ -119,18 +119,21 @@ class FloorGrid:
     def field(self, goal: Cell) -> tuple[Floats, Ints]:
         """Cost of the cheapest way from every cell to ``goal``, and the step to take there (-1 at the goal)."""
         if goal not in self._fields:
-            cost = np.full(self.shape, np.inf)
+            cost: Floats = np.full(self.shape, np.inf)
             cost[goal] = 0.0
-            choices = np.empty((len(_STEPS), *self.shape))
             moves = [_shifted(self.shape, dx, dy) for dx, dy in _STEPS]
-            while True:  # Bellman-Ford on whole arrays: as many rounds as the longest way has steps
-                choices[:] = np.inf
-                for choice, step_cost, (here, there) in zip(choices, self._step_cost, moves, strict=True):
-                    choice[here] = step_cost[here] + cost[there]
-                better = np.minimum(cost, choices.min(axis=0))
-                if np.array_equal(better, cost):
-                    break
-                cost = better
+            steps = [
+                (cost[here], cost[there], step_cost[here])
+                for step_cost, (here, there) in zip(self._step_cost, moves, strict=True)
+            ]
+            before: Floats = np.zeros(self.shape)
+            while not np.array_equal(cost, before):  # Bellman-Ford on whole arrays, direction by direction
+                before = cost.copy()
+                for to_here, to_there, step_cost in steps:
+                    np.minimum(to_here, to_there + step_cost, out=to_here)
+            choices = np.full((len(_STEPS), *self.shape), np.inf)
+            for choice, step_cost, (here, there) in zip(choices, self._step_cost, moves, strict=True):
+                choice[here] = step_cost[here] + cost[there]
             step = choices.argmin(axis=0)
             step[goal] = -1
             self._fields[goal] = cost, step

@@ -3,6 +3,7 @@
 The same functions measure both sides, so a difference is one of the visits, not of the counting.
 """
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,12 +19,12 @@ from tagtrail.stack.tables import render
 TOP_PATHS: Final = 12
 
 
-def load_visits(database: psycopg.Connection[tuple[Any, ...]], store: Store) -> pd.DataFrame:
-    """All visits of a store in the database: ``epc, zone, enter, exit``."""
+def load_visits(database: psycopg.Connection[tuple[Any, ...]], store: Store, since: datetime) -> pd.DataFrame:
+    """Visits of a store that began after ``since``: ``epc, zone, enter, exit``."""
     rows = database.execute(
         "SELECT epc, zone, enter, exit FROM visit JOIN tag USING (tag_id) JOIN store USING (store_id) "
-        "WHERE store = %s ORDER BY epc, enter",
-        [store.id],
+        "WHERE store = %s AND enter >= %s ORDER BY epc, enter",
+        [store.id, since],
     ).fetchall()
     visits = pd.DataFrame(rows, columns=["epc", "zone", "enter", "exit"])
     return visits.astype({"epc": "str", "zone": "str"} | dict.fromkeys(("enter", "exit"), "datetime64[us, UTC]"))

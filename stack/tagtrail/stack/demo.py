@@ -3,13 +3,14 @@
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 import psycopg
 
-from tagtrail.hardware.clock import ScaledClock
+from tagtrail.hardware.clock import ScaledClock, parse_clock
 from tagtrail.hardware.errors import GiveUp
 from tagtrail.hardware.store import load_store
 from tagtrail.simulator.settings import store_path
@@ -22,6 +23,8 @@ from tagtrail.stack.progress import Progress, Step
 Database = psycopg.Connection[tuple[Any, ...]]
 
 PROGRESS_S: Final = 5.0
+PAUSE_US: Final = 3_600_000_000
+"""An hour between two runs in one data directory, so that no trip reaches from one into the other."""
 STALL_LIMIT_S: Final = 60.0
 """If nothing moves for so long while the last reads come home, something is broken."""
 
@@ -78,8 +81,14 @@ def run_demo(options: DemoOptions) -> int:
 def _plan(options: DemoOptions, store_file: Path, data_dir: Path) -> Plan:
     now_us = time.time_ns() // 1000
     # A bounded run ends about now, so that its times lie in the past, as real ones do.
-    back_us = int(options.minutes * 60e6) if options.once else 0
-    clock = "real" if options.speed == 1 else ScaledClock(now_us, now_us - back_us, options.speed).text()
+    wanted_us = now_us - (int(options.minutes * 60e6) if options.once else 0)
+
+    def clock(newest_us: int | None) -> str:
+        """Start behind what an earlier run left in the data directory: its shoppers have the same tags."""
+        origin_us = wanted_us if newest_us is None else max(wanted_us, newest_us + PAUSE_US)
+        real = options.speed == 1 and origin_us == now_us
+        return "real" if real else ScaledClock(time.time_ns() // 1000, origin_us, options.speed).text()
+
     ports_dir, truth_dir = data_dir / "ports", data_dir / "truth"
     ports_dir.mkdir(exist_ok=True)
     truth_dir.mkdir(exist_ok=True)
@@ -99,7 +108,7 @@ def _plan(options: DemoOptions, store_file: Path, data_dir: Path) -> Plan:
         clock=clock,
         api_port=options.port,
         broker=options.broker,
-        valid_from_us=now_us - back_us - int(3600e6),
+        valid_from_us=wanted_us - PAUSE_US,
         source=source,
         ports_dir=ports_dir,
     )
@@ -124,7 +133,7 @@ def _follow(machine: Machine, options: DemoOptions, truth_dir: Path, progress: P
         if reads != summary.reads_sent:
             missing = summary.reads_sent - reads
             raise GiveUp(f"{missing:+,} reads are missing; run again with --data-dir, which keeps the log")
-        visits = comparison.load_visits(database, store)
+        visits = comparison.load_visits(database, store, since=_start_of(machine.clock))
     if options.replay:
         progress.say("\n" + comparison.dwell_beside_labels(visits, store, options.replay))
     else:
@@ -138,7 +147,7 @@ def _wait_for_source(machine: Machine, database: Database, summary_file: Path, s
         nonlocal shown_s
         if time.monotonic() - shown_s > PROGRESS_S:
             shown_s = time.monotonic()
-            step.update(f"{_reads(database):,} reads in the database")
+            step.update(f"{_reads(database) - machine.reads_before:,} reads in the database")
         return summary_file.exists()
 
     machine.wait(done, "the simulated time", limit_s=float("inf"))
@@ -150,11 +159,17 @@ def _wait_for_reads(machine: Machine, database: Database, wanted: int) -> int:
     stall = _Stall()
 
     def settled() -> bool:
-        reads = _reads(database)
+        reads = _reads(database) - machine.reads_before
         return _analysed(database) if reads == wanted else stall.check(reads)
 
     machine.wait(settled, "the last reads", limit_s=float("inf"))
-    return _reads(database)
+    return _reads(database) - machine.reads_before
+
+
+def _start_of(clock: str) -> datetime:
+    """When this run began, in the store's time."""
+    parsed = parse_clock(clock)
+    return datetime.fromtimestamp(parsed.origin_us / 1e6 if isinstance(parsed, ScaledClock) else 0, UTC)
 
 
 class _Stall:

@@ -40,12 +40,12 @@ class Plan:
         store_file: The store file.
         store: Its content.
         data_dir: Where everything lives.
-        clock: Setting ``clock`` of all services.
+        clock: Setting ``clock`` of all services, given the newest time in the database (microseconds UTC), if any.
         api_port: TCP port of the floor page.
         database_port: TCP port of the database; 0 takes a free one.
         broker_port: TCP port of the broker; 0 takes a free one.
         broker: Which broker; None takes Mosquitto where it is installed.
-        valid_from_us: Since when the layout is as the store file says.
+        valid_from_us: Since when the layout is as the store file says; None: from now on.
         source: Arguments of the `tagtrail` command that plays the readers; none for real ones.
         ports_dir: Where that command puts the readers' ports.
         options: More arguments per service.
@@ -54,7 +54,7 @@ class Plan:
     store_file: Path
     store: Store
     data_dir: Path
-    clock: str
+    clock: Callable[[int | None], str]
     api_port: int
     database_port: int = 0
     broker_port: int = 0
@@ -75,6 +75,9 @@ class Machine:
         self.progress = progress
         self.cluster: Cluster | None = None
         self.broker: Broker | None = None
+        self.clock = "real"
+        self.reads_before = 0
+        """Reads that the database had already."""
 
     @property
     def dsn(self) -> str:
@@ -134,6 +137,7 @@ class Machine:
             self.cluster.wait_ready()
             applied = migrate.migrate(self.dsn)
             self._add_layout()
+            self._look_back()
             version = connection.server_version(self.dsn)
             step.result = f"{version} on port {self.cluster.port}, {len(applied)} migrations applied"
 
@@ -142,6 +146,15 @@ class Machine:
         valid_from = datetime.now(UTC) if valid_from_us is None else datetime.fromtimestamp(valid_from_us / 1e6, UTC)
         with connection.connect(self.dsn) as database:
             layouts.add_layout(database, self.plan.store_file.read_text(encoding="utf-8"), valid_from)
+
+    def _look_back(self) -> None:
+        with psycopg.connect(self.dsn) as database:
+            row = database.execute(
+                "SELECT extract(epoch FROM max(last_time)) * 1e6, coalesce(sum(reads), 0) FROM batch"
+            ).fetchone()
+        assert row is not None
+        newest_us, self.reads_before = None if row[0] is None else int(row[0]), int(row[1])
+        self.clock = self.plan.clock(newest_us)
 
     def _start_broker(self) -> None:
         with self.progress.step("broker") as step:
@@ -161,7 +174,7 @@ class Machine:
             "TAGTRAIL_DSN": self.dsn,
             "TAGTRAIL_MQTT": self.broker.url,
             "TAGTRAIL_STORE": str(self.plan.store_file) if command in ("edge", "simulate") else "",
-            "TAGTRAIL_CLOCK": self.plan.clock,
+            "TAGTRAIL_CLOCK": self.clock,
         }
         argv = [sys.executable, "-P", "-m", "tagtrail.stack", command, *arguments, *self.plan.options.get(name, ())]
         return Service(name, argv, {key: value for key, value in environment.items() if value}, stop_grace_s=grace_s)

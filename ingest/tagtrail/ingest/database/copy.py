@@ -46,14 +46,15 @@ def encode(columns: Sequence[Column]) -> bytes:
     for bit, index in enumerate(nullable):
         masks |= np.isnan(columns[index]).astype(np.int64) << bit
     values = [_wire(column) for column in columns]
+    if not masks.any():
+        return b"".join((_HEADER, _rows(values, len(masks)), _TRAILER))
     parts = [_HEADER]
     for mask in np.unique(masks):
         chosen = masks == mask
         nulls = {index for bit, index in enumerate(nullable) if mask >> bit & 1}
         fields = [None if index in nulls else value[chosen] for index, value in enumerate(values)]
         parts.append(_rows(fields, int(np.count_nonzero(chosen))))
-    parts.append(_TRAILER)
-    return b"".join(parts)
+    return b"".join((*parts, _TRAILER))
 
 
 def _wire(column: Column) -> Column:

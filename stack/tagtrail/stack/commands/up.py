@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
             store_file=options.store.absolute(),
             store=store,
             data_dir=data_dir,
-            clock="real",
+            clock=lambda _newest_us: "real",
             api_port=options.port,
             database_port=options.database_port,
             broker_port=options.mqtt_port,

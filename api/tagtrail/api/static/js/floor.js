@@ -8,7 +8,7 @@ import { paint } from "./scale.js";
 
 const MARGIN = 10;
 /** How far an arrow reaches into the zones that it connects. */
-const REACH = 14;
+const REACH = 9;
 
 export class FloorPlan {
   /** @param stage element to draw into; `select(zone)`, `hover(zone, event)`, `leave()` are called back. */
@@ -101,7 +101,7 @@ export class FloorPlan {
       s("text", { class: "name", x, y: label.nameY }, ...label.lines.map((line, i) => s("tspan", { x, dy: i ? 13 : 0 }, line))),
       value,
     );
-    this.zones.set(zone.id, { zone, element, value, polygon, centre: label.centre });
+    this.zones.set(zone.id, { zone, element, value, polygon, antennas, centre: label.centre });
     return element;
   }
 
@@ -131,10 +131,14 @@ export class FloorPlan {
     this.health = health;
     const offline = new Set(health.filter((reader) => !reader.online).map((reader) => reader.id));
     for (const mark of this.stage.querySelectorAll(".antenna")) {
-      const off = offline.has(mark.dataset.reader);
-      mark.classList.toggle("offline", off);
-      setText(mark.querySelector("title"), `Reader ${mark.dataset.reader}, antenna ${mark.dataset.port}${off ? ": offline" : ""}`);
+      mark.classList.toggle("offline", offline.has(mark.dataset.reader));
     }
+  }
+
+  /** The antennas over a zone: [{reader, port}]. */
+  antennasOver(zone) {
+    const { polygon, antennas } = this.zones.get(zone);
+    return antennas.filter((antenna) => contains(polygon, antenna.at));
   }
 
   show(floor) {
@@ -170,10 +174,8 @@ function antennaMark({ reader, port, at: [x, y] }) {
   return s(
     "g",
     { class: "antenna", transform: `translate(${x.toFixed(1)} ${y.toFixed(1)})`, "data-reader": reader, "data-port": port },
-    s("circle", { class: "reach", r: 8 }),
     s("circle", { r: 2.6 }),
     s("path", { d: "M-5-5 5 5M-5 5 5-5" }),
-    s("title"),
   );
 }
 

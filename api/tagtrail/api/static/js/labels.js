@@ -42,7 +42,8 @@ export function placeLabel(name, polygon, marks) {
   const block = (lines?.length ?? 0) * LINE + (small ? SMALL_NUMBER : NUMBER);
   const label = { centre, lines: lines ?? [], small };
   if (covered && block + 9 > height / 2) {
-    return { ...label, nameY: centre[1] - 7 - LINE * (label.lines.length - 1), valueY: centre[1] + (small ? 17 : 20) };
+    const low = height < 52;
+    return { ...label, small: low, nameY: centre[1] - 7 - LINE * (label.lines.length - 1), valueY: centre[1] + (low ? 16 : 20) };
   }
   const top = covered ? centre[1] - 7 - block : centre[1] - block / 2;
   return { ...label, nameY: top + LINE - 3, valueY: top + block - 4 };

@@ -220,6 +220,10 @@ function hover(zone, event) {
   const lines = [kindName(zone.kind), metric.inWords(metric.of({ live, day }, zone.id))];
   const visitors = day?.zones[zone.id]?.visitors;
   if (view.metric !== "visitors" && visitors !== undefined) lines.push(plural(visitors, "visitor today", "visitors today"));
+  const online = new Map(live?.readers.map((reader) => [reader.id, reader.online]));
+  for (const { reader, port } of plan.antennasOver(zone.id)) {
+    lines.push(`Reader ${reader}, antenna ${port}${online.get(reader) === false ? ": offline" : ""}`);
+  }
   tip.replaceChildren(h("strong", {}, zone.name), ...lines.map((line) => h("span", {}, line)));
   tip.hidden = false;
   tip.style.left = `${Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8)}px`;
