@@ -11,7 +11,7 @@ import pytest
 
 from fixture_edge import wait_for
 from tagtrail.edge import reader_task
-from tagtrail.edge.link import Link
+from tagtrail.edge.link import Link, Tap
 from tagtrail.edge.reader_task import ReaderTask, Wiring
 from tagtrail.hardware.protocols.interface import Counters, Event, ReaderFault, State, StateChanged, TagSeen
 from tagtrail.hardware.reads import TagRead
@@ -192,9 +192,9 @@ def test_a_missing_port_is_tried_again_and_told_once(
     monkeypatch.setattr(reader_task, "RETRY_FIRST_S", 0.01)
     tries: list[str] = []
 
-    def link(port: str, baud: int) -> Link:
+    def link(port: str, baud: int, tap: Tap | None) -> Link:
         tries.append(port)
-        return Link(port, baud)
+        return Link(port, baud, tap)
 
     monkeypatch.setattr(reader_task, "Link", link)
     wiring = Wiring("r01", str(tmp_path / "ttyX"), 115_200, (1,))

@@ -9,7 +9,7 @@ import pytest
 
 from tagtrail.hardware.protocols.interface import Counters
 from tagtrail.hardware.protocols.mercury.describe import describe
-from tagtrail.hardware.protocols.mercury.frame import Direction, Framer, crc16
+from tagtrail.hardware.protocols.mercury.frame import Direction, crc16, framer_for
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DATA = Path(os.environ.get("TAGTRAIL_DATA", REPOSITORY.parent / "shared" / "data"))
@@ -42,7 +42,7 @@ def test_meaning(entry: dict[str, Any]) -> None:
 @pytest.mark.parametrize("entry", INVALID, ids=name)
 def test_misprints_are_refused_and_mean_what_they_should_with_a_right_checksum(entry: dict[str, Any]) -> None:
     frame, direction, counters = bytes.fromhex(entry["hex"]), Direction(entry["direction"]), Counters()
-    framer = Framer(direction, counters)
+    framer = framer_for(direction, counters)
     assert framer.feed(frame) + framer.flush() == []
     assert counters.checksum_errors == 1
     assert describe(frame, direction)["kind"] == "invalid"
@@ -52,7 +52,7 @@ def test_misprints_are_refused_and_mean_what_they_should_with_a_right_checksum(e
 
 @pytest.mark.parametrize("entry", STREAMS, ids=lambda entry: entry["meaning"]["name"])
 def test_streams(entry: dict[str, Any]) -> None:
-    framer = Framer(Direction(entry["direction"]), Counters())
+    framer = framer_for(Direction(entry["direction"]), Counters())
     expected = [bytes.fromhex(frame) for frame in entry["meaning"]["expected_valid_frames"]]
     assert framer.feed(bytes.fromhex(entry["hex"])) == expected
 

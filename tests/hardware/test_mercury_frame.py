@@ -5,9 +5,10 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tagtrail.hardware.protocols.framing import Framer
 from tagtrail.hardware.protocols.interface import Counters
 from tagtrail.hardware.protocols.mercury.describe import describe
-from tagtrail.hardware.protocols.mercury.frame import SIZE_MAX, Direction, Framer, command, crc16, is_frame, reply
+from tagtrail.hardware.protocols.mercury.frame import SIZE_MAX, Direction, command, crc16, framer_for, is_frame, reply
 
 directions = st.sampled_from(Direction)
 replies = st.builds(reply, st.integers(0, 255), st.integers(0, 0xFFFF), st.binary(max_size=248))
@@ -53,10 +54,10 @@ def test_crc_is_not_the_usual_one() -> None:
 
 @given(hostile, directions, st.randoms(use_true_random=False))
 def test_cutting_does_not_matter(data: bytes, direction: Direction, chance: random.Random) -> None:
-    whole = Framer(direction, Counters())
+    whole = framer_for(direction, Counters())
     frames = whole.feed(data)
     for size in (1, chance.randint(2, 60)):
-        pieces = Framer(direction, Counters())
+        pieces = framer_for(direction, Counters())
         assert [f for at in range(0, len(data), size) for f in pieces.feed(data[at : at + size])] == frames
         assert pieces.counters == whole.counters
         assert pieces.buffered == whole.buffered
@@ -73,7 +74,7 @@ def test_cutting_does_not_matter(data: bytes, direction: Direction, chance: rand
 @settings(derandomize=True)
 @given(st.binary(max_size=300), st.binary(max_size=300), st.lists(replies, min_size=2, max_size=2))
 def test_garbage_around_good_frames_loses_neither(before: bytes, between: bytes, good: list[bytes]) -> None:
-    framer = Framer(Direction.READER_TO_HOST, Counters())
+    framer = framer_for(Direction.READER_TO_HOST, Counters())
     frames = framer.feed(before + good[0] + between + good[1])
     frames += framer.flush()
     position = frames.index(good[0])
@@ -82,7 +83,7 @@ def test_garbage_around_good_frames_loses_neither(before: bytes, between: bytes,
 
 def test_random_loss_loses_only_what_it_touches() -> None:
     chance = random.Random(1)
-    framer = Framer(Direction.READER_TO_HOST, Counters())
+    framer = framer_for(Direction.READER_TO_HOST, Counters())
     stream, intact = bytearray(), []
     for number in range(3000):
         frame = reply(0x22, 0, number.to_bytes(4, "big") + chance.randbytes(30))
@@ -99,7 +100,7 @@ def test_random_loss_loses_only_what_it_touches() -> None:
 
 
 def test_a_run_of_ff_and_a_start_with_an_impossible_length_are_noise() -> None:
-    framer = Framer(Direction.READER_TO_HOST, Counters())
+    framer = framer_for(Direction.READER_TO_HOST, Counters())
     good = reply(0x72, 0, b"\x24")
     assert framer.feed(b"\xff" * 240 + good + b"\xff\xf9" + good) == [good, good]
     assert framer.counters.bytes_dropped == 242
@@ -108,7 +109,7 @@ def test_a_run_of_ff_and_a_start_with_an_impossible_length_are_noise() -> None:
 
 
 def test_a_false_start_on_a_quiet_line_is_given_up_by_flush() -> None:
-    framer = Framer(Direction.READER_TO_HOST, Counters())
+    framer = framer_for(Direction.READER_TO_HOST, Counters())
     good = reply(0x2F, 0, b"\x02")
     assert framer.feed(b"\xff\x80" + good) == []
     assert framer.flush() == [good]

@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from fixture_mercury import EPC_BLOCK, SETTINGS, Wire, tag, unchanged
+from fixture_mercury import EPC_BLOCK, SETTINGS, Wire, tag
+from null_modem import unchanged
 from tagtrail.hardware.errors import FaultsError
 from tagtrail.hardware.protocols import load_family
 from tagtrail.hardware.protocols.interface import (

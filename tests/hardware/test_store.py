@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tagtrail.hardware.errors import GiveUp
+from tagtrail.hardware.errors import FaultsError, GiveUp
 from tagtrail.hardware.protocols import FAMILIES, load_family
-from tagtrail.hardware.protocols.interface import AntennaSettings, ReaderSettings
+from tagtrail.hardware.protocols.interface import AntennaSettings, ReaderFamily, ReaderSettings
 from tagtrail.hardware.store import REGIONS, Store, StoreFileError, antenna_zone, load_store, parse_store, zone_at
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -354,7 +354,13 @@ def test_any_tables_and_lines_are_a_store_or_a_fault(tables: list[str], dropped:
     assert_text("\n".join(line for number, line in enumerate(lines) if number not in dropped))
 
 
-@pytest.mark.parametrize("protocol", FAMILIES)
-def test_every_region_is_known_to_the_readers(protocol: str) -> None:
-    for region in REGIONS:
-        load_family(protocol).host(ReaderSettings(region, (AntennaSettings(1, 30.0),)))
+@pytest.mark.parametrize("region", REGIONS)
+def test_every_region_is_known_to_some_reader(region: str) -> None:
+    def known(family: ReaderFamily) -> bool:
+        try:
+            family.host(ReaderSettings(region, (AntennaSettings(1, 26.0),)))
+        except FaultsError:
+            return False
+        return True
+
+    assert any(known(family) for family in map(load_family, FAMILIES) if family.obeys_commands)

@@ -57,7 +57,7 @@ def test_every_key_with_its_default(header: str, struct: type[msgspec.Struct]) -
 
 
 def names(text: str) -> set[str]:
-    return set(re.findall(r"`([a-z0-9]+)`", text))
+    return set(re.findall(r"`([a-z0-9-]+)`", text))
 
 
 def test_every_kind_region_and_protocol() -> None:

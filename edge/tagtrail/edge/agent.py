@@ -17,9 +17,11 @@ from tagtrail.edge.health import agent_status, last_will
 from tagtrail.edge.inbox import Inbox
 from tagtrail.edge.publisher import Publisher
 from tagtrail.edge.reader_task import ReaderTask, Wiring
+from tagtrail.edge.recorder import Recorder
 from tagtrail.edge.settings import EdgeSettings
 from tagtrail.edge.spool import Spool, SpoolCorruptError, SpoolWriteError
 from tagtrail.edge.window import Batcher, Window
+from tagtrail.hardware.capture import Header
 from tagtrail.hardware.clock import Clock, parse_clock
 from tagtrail.hardware.errors import FaultsError, TagtrailError
 from tagtrail.hardware.protocols import load_family
@@ -79,7 +81,8 @@ def plan_readers(settings: EdgeSettings, store: Store) -> list[tuple[Wiring, Hos
             faults.append(f"reader {reader_id!r}: {error}")
             continue
         baud = reader.baud or family.default_baud
-        plan.append((Wiring(reader_id, port, baud, tuple(antenna.port for antenna in antennas)), session))
+        ports = tuple(antenna.port for antenna in antennas)
+        plan.append((Wiring(reader_id, port, baud, ports, reader.protocol), session))
     if faults:
         raise FaultsError("readers", faults)
     return plan
@@ -132,6 +135,7 @@ class Agent:
                 deliver=self._inbox.put_reads,
                 changed=lambda: self._inbox.put_event(ReaderChanged()),
                 rng=rng,
+                tap=self._recorder(wiring),
             )
             for wiring, session in plan
         ]
@@ -143,6 +147,18 @@ class Agent:
         self._flushing = False
         self._stop_mid: int | None = None
         self._stop_told = False
+
+    def _recorder(self, wiring: Wiring) -> Recorder | None:
+        settings = self._settings
+        if settings.capture_dir is None:
+            return None
+        return Recorder(
+            Path(settings.capture_dir),
+            Header(wiring.reader, wiring.protocol, wiring.port, wiring.baud),
+            clock=self._clock,
+            size_max=round(settings.capture_mb * 1e6),
+            files_max=settings.capture_files,
+        )
 
     def run(self, stop: threading.Event) -> None:
         """Work until ``stop`` is set, then end in order."""

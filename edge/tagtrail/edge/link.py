@@ -2,7 +2,7 @@
 
 import contextlib
 import errno
-from typing import Final
+from typing import Final, Protocol
 
 import serial
 
@@ -38,25 +38,49 @@ class LinkError(Retry):
     """The line cannot be opened, or broke; the message names the port and what to do."""
 
 
+class Tap(Protocol):
+    """Hears all that goes over a line; must not raise, and not wait."""
+
+    def opened(self) -> None:
+        """The port was opened; what comes belongs to a new connection."""
+        ...
+
+    def closed(self) -> None:
+        """The port was closed."""
+        ...
+
+    def received(self, data: bytes) -> None:
+        """These bytes came from the reader."""
+        ...
+
+    def sent(self, data: bytes) -> None:
+        """These bytes went to the reader."""
+        ...
+
+
 class Link:
     """An open serial line. Use it as a context manager.
 
     Args:
         port: Path, or any pyserial URL (``socket://HOST:PORT``, ``rfc2217://HOST:PORT``).
         baud: Bits per second.
+        tap: Hears all that goes over the line.
 
     Raises:
         LinkError: The port cannot be opened; every method raises it when the line breaks.
     """
 
-    def __init__(self, port: str, baud: int) -> None:
+    def __init__(self, port: str, baud: int, tap: Tap | None = None) -> None:
         self.port = port
+        self._tap = tap
         try:
             self._serial = serial.serial_for_url(
                 port, baudrate=baud, timeout=READ_TIMEOUT_S, write_timeout=WRITE_TIMEOUT_S, exclusive=True
             )
         except _ERRORS as error:
             raise self._explained("cannot be opened", error) from None
+        if tap:
+            tap.opened()
 
     def __enter__(self) -> "Link":
         return self
@@ -64,13 +88,18 @@ class Link:
     def __exit__(self, *exception: object) -> None:
         with contextlib.suppress(*_ERRORS):
             self._serial.close()
+        if self._tap:
+            self._tap.closed()
 
     def read(self) -> bytes:
         """All bytes that have arrived; waits a moment for the first, and returns nothing if none comes."""
         try:
-            return bytes(self._serial.read(max(1, self._serial.in_waiting)))
+            data = bytes(self._serial.read(max(1, self._serial.in_waiting)))
         except _ERRORS as error:
             raise self._explained("broke while reading", error) from None
+        if data and self._tap:
+            self._tap.received(data)
+        return data
 
     def write(self, data: bytes) -> None:
         """Send bytes."""
@@ -80,6 +109,8 @@ class Link:
             self._serial.write(data)
         except _ERRORS as error:
             raise self._explained("broke while writing", error) from None
+        if self._tap:
+            self._tap.sent(data)
 
     def _explained(self, what: str, error: Exception) -> LinkError:
         number = getattr(error, "errno", None) or (error.args[0] if error.args else None)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tagtrail.edge.backoff import Backoff
-from tagtrail.edge.link import Link, LinkError
+from tagtrail.edge.link import Link, LinkError, Tap
 from tagtrail.edge.window import COUNT_MAX
 from tagtrail.hardware.clock import Clock
 from tagtrail.hardware.protocols.interface import (
@@ -42,6 +42,7 @@ class Wiring:
     port: str
     baud: int
     antennas: tuple[int, ...]
+    protocol: str = ""
 
 
 class ReaderTask:
@@ -54,6 +55,7 @@ class ReaderTask:
         deliver: Takes reads, and may block; called in this task's thread.
         changed: Called in this task's thread whenever the state has changed.
         rng: For the jitter between two tries.
+        tap: Hears the bytes of the line.
     """
 
     def __init__(
@@ -65,8 +67,10 @@ class ReaderTask:
         deliver: Callable[[Sequence[TagRead]], None],
         changed: Callable[[], None],
         rng: random.Random,
+        tap: Tap | None = None,
     ) -> None:
         self._wiring = wiring
+        self._tap = tap
         self._session = session
         self._clock = clock
         self._deliver = deliver
@@ -123,7 +127,7 @@ class ReaderTask:
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
-                with Link(self._wiring.port, self._wiring.baud) as link:
+                with Link(self._wiring.port, self._wiring.baud, self._tap) as link:
                     self._opened += 1
                     self._converse(link)
             except LinkError as error:

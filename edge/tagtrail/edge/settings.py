@@ -43,6 +43,12 @@ class EdgeSettings(Struct, frozen=True, kw_only=True):
     resend_s: Annotated[
         float, Meta(description="Time without a commit by ingest after which batches are sent again.")
     ] = 10.0
+    capture_dir: Annotated[
+        str | None,
+        Meta(description="Folder for the raw bytes of each port, as .capture files; none given: no captures."),
+    ] = None
+    capture_mb: Annotated[float, Meta(description="Megabytes after which a capture goes on in a new file.")] = 20.0
+    capture_files: Annotated[int, Meta(description="Most capture files of a reader; the oldest is deleted.")] = 10
     clock: Annotated[str, Meta(description="'real', or 'ANCHOR_US,ORIGIN_US,RATE' of a simulated store's clock.")] = (
         "real"
     )
@@ -63,6 +69,10 @@ class EdgeSettings(Struct, frozen=True, kw_only=True):
             found.append(f"batch_reads {self.batch_reads}: 1 to {READS_MAX} allowed")
         if not 1 <= self.inflight <= 10_000:
             found.append(f"inflight {self.inflight}: 1 to 10000 allowed")
+        if not 0.001 <= self.capture_mb <= 100_000:
+            found.append(f"capture_mb {self.capture_mb:g}: 0.001 to 100000 allowed")
+        if not 1 <= self.capture_files <= 10_000:
+            found.append(f"capture_files {self.capture_files}: 1 to 10000 allowed")
         for name, value in (("batch_s", self.batch_s), ("status_s", self.status_s), ("resend_s", self.resend_s)):
             if not 0 < value <= 3600:
                 found.append(f"{name} {value:g}: more than 0 and at most 3600 allowed")

@@ -20,8 +20,10 @@ from tagtrail.hardware.wire import (
     decode_batch,
     decode_header,
     decode_status,
+    pack_reads,
     parse_topic,
 )
+from tagtrail.ingest.vendor import is_vendor_topic, read_vendor
 
 ID_MAX: Final = 64
 PORTS: Final = 256  # antenna ports are 1 to 255
@@ -36,11 +38,15 @@ class Delivery(NamedTuple):
 
 
 class Message(NamedTuple):
-    """A message as it came; ``delivery`` is None where the broker wants no acknowledgement."""
+    """A message as it came; ``delivery`` is None where the broker wants no acknowledgement.
+
+    Readers that publish by themselves may tell no time: their reads were at ``received_us``, microseconds UTC.
+    """
 
     topic: str
     payload: bytes
     delivery: Delivery | None = None
+    received_us: int = 0
 
 
 class BatchKey(NamedTuple):
@@ -59,7 +65,8 @@ class Batch:
     Attributes:
         message: Where it came from.
         key: Its place in the ledger.
-        confirmed: All batches of this boot up to here have been confirmed to the agent before.
+        confirmed: All batches of this boot up to here have been confirmed to the agent before; None where no agent
+            waits for a word, since a reader published by itself.
         time: ``datetime64[us]`` UTC per read.
         tags: EPCs.
         tag: Index into ``tags`` per read.
@@ -67,11 +74,12 @@ class Batch:
         antenna: Index into ``antennas`` per read.
         rssi_dbm: float32 per read; NaN where the reader gave none.
         count: int16 per read.
+        partly: What of the message could not be used, for the quarantine.
     """
 
     message: Message
     key: BatchKey
-    confirmed: int
+    confirmed: int | None
     time: NDArray[np.datetime64]
     tags: list[str]
     tag: NDArray[np.int64]
@@ -79,6 +87,7 @@ class Batch:
     antenna: NDArray[np.int64]
     rssi_dbm: NDArray[np.float32]
     count: NDArray[np.int16]
+    partly: "Rejected | None" = None
 
     @property
     def rows(self) -> int:
@@ -116,11 +125,21 @@ class Rejected:
     rows = 0
 
 
-Item = Batch | Status | Rejected
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """Signs of life of a reader that publishes by itself: nothing to keep, and to be acknowledged."""
+
+    message: Message
+    rows = 0
+
+
+Item = Batch | Status | Rejected | Heard
 
 
 def read_message(message: Message) -> Item:
     """Say what a message is; never raises."""
+    if is_vendor_topic(message.topic):
+        return _read_vendor(message)
     try:
         topic = _parse_topic(message.topic)
     except BadData as bad:
@@ -128,10 +147,11 @@ def read_message(message: Message) -> Item:
     return _read_batch(message, topic) if topic.kind == "reads" else _read_status(message, topic)
 
 
-def reject(item: Batch | Status, explanation: str) -> Rejected:
+def reject(item: Batch | Status | Heard, explanation: str) -> Rejected:
     """An item that looked right, and that the database does not take."""
-    key, confirmed = (item.key, item.confirmed) if isinstance(item, Batch) else (None, 0)
-    return Rejected(item.message, "refused-by-database", explanation, key, confirmed)
+    if isinstance(item, Batch) and item.confirmed is not None:
+        return Rejected(item.message, "refused-by-database", explanation, item.key, item.confirmed)
+    return Rejected(item.message, "refused-by-database", explanation)
 
 
 def _parse_topic(text: str) -> Topic:
@@ -155,14 +175,35 @@ def _read_batch(message: Message, topic: Topic) -> Batch | Rejected:
     if batch.agent != topic.agent:
         # Who sent this is not known, so nobody is told that it is done with.
         return Rejected(message, "wrong-agent", f"batch of agent {batch.agent!r} on the topic of {topic.agent!r}")
+    return _columns(message, _key(topic, batch), _confirmed(batch), batch)
+
+
+def _read_vendor(message: Message) -> Batch | Rejected | Heard:
+    try:
+        found = read_vendor(message.topic, message.payload, message.received_us)
+    except BadData as bad:
+        return Rejected(message, bad.reason, str(bad))
+    partly = None
+    if found.rejected:
+        reasons = ", ".join(f"{reason} {number}" for reason, number in found.rejected.items())
+        partly = Rejected(message, next(iter(found.rejected)), f"{len(found.reads)} reads are taken, not so: {reasons}")
+    if not found.reads:
+        return partly or Heard(message)
+    key = BatchKey(found.topic.store, found.agent, found.boot, found.seq)
+    return _columns(message, key, None, pack_reads(found.reads, agent=found.agent, boot=key.boot, seq=key.seq), partly)
+
+
+def _columns(
+    message: Message, key: BatchKey, confirmed: int | None, batch: ReadBatch, partly: Rejected | None = None
+) -> Batch:
     tag, reader, port, dt = (
         np.array(column, np.int64) for column in (batch.tag, batch.reader, batch.antenna, batch.dt)
     )
     codes, antenna = np.unique(reader * PORTS + port, return_inverse=True)
     return Batch(
         message=message,
-        key=_key(topic, batch),
-        confirmed=_confirmed(batch),
+        key=key,
+        confirmed=confirmed,
         time=(dt + batch.t0).view("datetime64[us]"),
         tags=batch.tags,
         tag=tag,
@@ -170,6 +211,7 @@ def _read_batch(message: Message, topic: Topic) -> Batch | Rejected:
         antenna=antenna,
         rssi_dbm=np.array(batch.rssi, np.float32),  # None becomes NaN
         count=np.array(batch.count, np.int16),
+        partly=partly,
     )
 
 

@@ -18,9 +18,11 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from tagtrail.hardware.clock import parse_clock
 from tagtrail.hardware.wire import Committed, committed_topic, encode, reads_topic, status_topic
 from tagtrail.ingest.intake import Delivery, Item, Message, read_message
 from tagtrail.ingest.settings import IngestSettings
+from tagtrail.ingest.vendor import vendor_topic
 
 log = logging.getLogger("tagtrail.ingest")
 
@@ -50,6 +52,7 @@ class Subscriber:
 
     def __init__(self, settings: IngestSettings, received: "queue.Queue[Item]") -> None:
         self._settings = settings
+        self._clock = parse_clock(settings.clock)
         self._received = received
         self._client: mqtt.Client | None = None
         self._connection = 0
@@ -161,7 +164,9 @@ class Subscriber:
         self._connection += 1
         self._client = client
         prefix = "" if self._settings.share is None else f"$share/{self._settings.share}/"
-        topics = [topic(store, "+") for store in self._settings.stores for topic in (reads_topic, status_topic)]
+        stores = self._settings.stores
+        topics = [topic(store, "+") for store in stores for topic in (reads_topic, status_topic)]
+        topics += [vendor_topic("+", store, "+") for store in stores]
         client.subscribe([(prefix + topic, 1) for topic in topics])
 
     def _on_subscribe(
@@ -173,7 +178,7 @@ class Subscriber:
         _properties: Properties | None,
     ) -> None:
         if any(reason.is_failure for reason in reasons):
-            self._tell("the broker refuses a subscription: let this user read tagtrail/v1/#")
+            self._tell("the broker refuses a subscription: let this user read tagtrail/#")
         else:
             self._tell("connected to the broker", logging.INFO)
         self.renewed.set()
@@ -184,7 +189,7 @@ class Subscriber:
         except UnicodeDecodeError:
             topic = "(not UTF-8)"
         delivery = Delivery(self._connection, message.mid) if message.qos else None
-        item = read_message(Message(topic, bytes(message.payload), delivery))
+        item = read_message(Message(topic, bytes(message.payload), delivery, self._clock.now_us()))
         while not self._closed.is_set():
             try:
                 self._received.put(item, timeout=PUT_S)

@@ -142,12 +142,15 @@ class Writer:
         entries += [_entry(batch, stores) for batch in batches.values()]
         new = ledger.enter(connection, entries)
         fresh = [batch for key, batch in batches.items() if (stores[key.store], *key[1:]) in new]
-        reused = ledger.reused(connection, [entry for entry in entries if entry.key not in new])
+        # What a reader published by itself is known by its content, so it cannot come again with another one.
+        numbered = {(stores[key.store], *key[1:]) for key, batch in batches.items() if batch.confirmed is not None}
+        reused = ledger.reused(connection, [entry for entry in entries if entry.key in numbered - new])
         rejected += [
             Rejected(batch.message, "seq-reused", f"batch {key.seq} of boot {key.boot!r} is there with other reads")
             for key, batch in batches.items()
             if (stores[key.store], *key[1:]) in reused
         ]
+        rejected += [batch.partly for batch in batches.values() if batch.partly is not None]
 
         self._copy_reads(connection, fresh, stores)
         quarantine.keep(connection, rejected)
@@ -163,7 +166,7 @@ class Writer:
         # Last, and in the order of the messages: these rows are locked until the commit.
         confirmed: dict[ledger.Boot, int] = {}
         for item in items:
-            if isinstance(item, Batch | Rejected) and item.key is not None:
+            if isinstance(item, Batch | Rejected) and item.key is not None and item.confirmed is not None:
                 boot = (stores[item.key.store], item.key.agent, item.key.boot)
                 confirmed[boot] = max(confirmed.pop(boot, 0), item.confirmed)
         complete = ledger.advance(connection, confirmed)

@@ -18,7 +18,7 @@ from typing import Final, Self
 
 from tagtrail.hardware.errors import GiveUp
 from tagtrail.hardware.protocols import load_family
-from tagtrail.hardware.protocols.interface import TagSeen
+from tagtrail.hardware.protocols.interface import ReaderModel, TagSeen
 from tagtrail.hardware.store import Reader
 
 BUFFER_SIZE: Final = 64 * 1024
@@ -41,11 +41,11 @@ class Port:
         dropped: Tag frames that did not fit the buffer.
     """
 
-    def __init__(self, reader: Reader, link: Path) -> None:
+    def __init__(self, reader: Reader, link: Path, model: ReaderModel | None = None) -> None:
         self.reader = reader
         self.link = link
         self.sent = self.dropped = 0
-        self._model = load_family(reader.protocol).reader()
+        self._model = model or load_family(reader.protocol).reader()
         self.master, self._slave = os.openpty()
         tty.setraw(self._slave)
         os.set_blocking(self.master, False)
@@ -75,7 +75,7 @@ class Port:
         if len(self._buffer) + len(frame) > BUFFER_SIZE:
             self.dropped += 1
             return False
-        self._queue(frame)
+        self.say(frame)
         self._tag_ends.append(self._queued)
         return True
 
@@ -89,7 +89,7 @@ class Port:
         if len(self._buffer) + len(answer) > 2 * BUFFER_SIZE:
             log.warning("%s: the host asks and never reads the answers; some are lost", self.reader.id)
         else:
-            self._queue(answer)
+            self.say(answer)
 
     def idle(self, now_s: float) -> None:
         """Say that there are no tags, when it is time."""
@@ -100,7 +100,7 @@ class Port:
         elif now_s - self._last_frame_s >= IDLE_S:
             self._last_frame_s = now_s
             if not self._buffer:  # a host that does not read needs no more of these
-                self._queue(self._model.idle(int((now_s - self._streaming_since_s) * 1000)))
+                self.say(self._model.idle(int((now_s - self._streaming_since_s) * 1000)))
 
     def flush(self, now_s: float) -> None:
         """Give the pseudo-terminal as much as it takes."""
@@ -130,7 +130,8 @@ class Port:
         os.close(self.master)
         os.close(self._slave)
 
-    def _queue(self, data: bytes) -> None:
+    def say(self, data: bytes) -> None:
+        """Send bytes that are no tag frame."""
         self._buffer += data
         self._queued += len(data)
 
@@ -138,17 +139,24 @@ class Port:
 class Ports:
     """All readers of a store, served by one loop.
 
+    Args:
+        readers: What the store file says.
+        ports_dir: Where the links go.
+        models: By reader, what is on its port instead of a simulated reader of its protocol.
+
     Raises:
         GiveUp: The folder for the links cannot be used.
     """
 
-    def __init__(self, readers: tuple[Reader, ...], ports_dir: Path) -> None:
+    def __init__(
+        self, readers: tuple[Reader, ...], ports_dir: Path, models: Mapping[str, ReaderModel] | None = None
+    ) -> None:
         self.ports: dict[str, Port] = {}
         self._selector = selectors.DefaultSelector()
         try:
             ports_dir.mkdir(parents=True, exist_ok=True)
             for reader in readers:
-                port = self.ports[reader.id] = Port(reader, ports_dir / reader.id)
+                port = self.ports[reader.id] = Port(reader, ports_dir / reader.id, (models or {}).get(reader.id))
                 self._selector.register(port.master, selectors.EVENT_READ, port)
         except OSError as error:
             self.close()

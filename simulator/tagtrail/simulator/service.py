@@ -11,6 +11,7 @@ from tagtrail.hardware.clock import parse_clock, utc_us
 from tagtrail.hardware.errors import FaultsError
 from tagtrail.hardware.store import load_store
 from tagtrail.simulator.live import simulate_live
+from tagtrail.simulator.play_capture import replay_capture
 from tagtrail.simulator.recordings import uci_rfid_wearable
 from tagtrail.simulator.replay import replay
 from tagtrail.simulator.settings import ReplaySettings, SimulateSettings, store_path
@@ -65,6 +66,14 @@ def run_replay(settings: ReplaySettings) -> int:
         GiveUp: Settings, store file, recording or folder cannot be used.
     """
     _refuse("replay settings", settings.faults())
+    if settings.format == "capture":
+        replay_capture(
+            Path(settings.recording),
+            ports_dir=Path(settings.ports_dir),
+            clock=parse_clock(settings.clock),
+            stop=_stop_on_signal(),
+        )
+        return 0
     store = load_store(store_path(settings.store))
     reads = uci_rfid_wearable.load(Path(settings.recording))
     replay(

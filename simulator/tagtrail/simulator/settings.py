@@ -11,6 +11,7 @@ from tagtrail.hardware.clock import parse_clock
 from tagtrail.hardware.errors import GiveUp
 
 STORES: Final = Path(__file__).parent / "stores"
+FORMATS: Final = ("uci-rfid-wearable", "capture")
 
 
 def store_path(store: str) -> Path:
@@ -61,18 +62,20 @@ class SimulateSettings(msgspec.Struct, frozen=True, kw_only=True):
 class ReplaySettings(msgspec.Struct, frozen=True, kw_only=True):
     """Play a recording through readers on pseudo-terminals; nothing of it is ever dropped."""
 
-    recording: Annotated[str, Meta(description="folder of the recording")]
+    recording: Annotated[str, Meta(description="folder of the recording, or the capture file")]
     ports_dir: Annotated[str, Meta(description="folder for one pseudo-terminal link per reader")]
-    store: Annotated[str, Meta(description="store file, or the name of a bundled store")] = "ward"
-    format: Annotated[str, Meta(description="format of the recording; known: uci-rfid-wearable")] = "uci-rfid-wearable"
-    out: Annotated[str | None, Meta(description="folder for labels.parquet and summary.json")] = None
+    store: Annotated[str, Meta(description="store file, or the name of a bundled store; a capture needs none")] = "ward"
+    format: Annotated[str, Meta(description=f"format of the recording: {' or '.join(FORMATS)}")] = FORMATS[0]
+    out: Annotated[
+        str | None, Meta(description="folder for labels.parquet and summary.json; a capture has no labels")
+    ] = None
     clock: Annotated[str, Meta(description="'real' or 'ANCHOR_US,ORIGIN_US,RATE', the same for all processes")] = "real"
 
     def faults(self) -> list[str]:
         """What is wrong with the settings, one sentence each; looks at no file."""
         faults = _clock_faults(self.clock)
-        if self.format != "uci-rfid-wearable":
-            faults.append(f"format {self.format!r}: known is uci-rfid-wearable")
+        if self.format not in FORMATS:
+            faults.append(f"format {self.format!r}: known are {' and '.join(FORMATS)}")
         return faults
 
 

@@ -33,12 +33,13 @@ COMMANDS: Final = {
     "analyze": ("reads to visits, trips and measures: live, or from files", "tagtrail.stack.commands.analyze"),
     "api": ("HTTP and the floor page", "tagtrail.stack.commands.api"),
     "simulate": ("a store that does not exist; replay of recordings", "tagtrail.stack.commands.simulate"),
+    "decode": ("raw bytes of a reader to JSON lines", "tagtrail.stack.commands.decode"),
     "store": ("check a store file, or put it into the database", "tagtrail.stack.commands.store"),
     "db": ("the database's schema", "tagtrail.stack.commands.db"),
     "doctor": ("what this machine has, and what is missing", "tagtrail.stack.commands.doctor"),
 }
 
-QUIET: Final = ("demo", "up", "db", "store", "doctor")
+QUIET: Final = ("demo", "up", "db", "store", "decode", "doctor")
 """Commands that a person watches: they tell their progress themselves, the log is for what goes wrong."""
 
 EXIT_GAVE_UP: Final = 2

@@ -12,12 +12,14 @@ The edge calls `HostSession.tick` at least every 100 ms, writes whatever bytes i
 state is FAILED.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
 import msgspec
+
+from tagtrail.hardware.errors import FaultsError
 
 
 class State(Enum):
@@ -73,6 +75,8 @@ class TagSeen(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     epc: str
     antenna: int | None = None
     rssi_dbm: float | None = None
+    rssi_raw: int | None = None
+    """Signal strength on a scale of the reader's own, where no dBm is documented: stronger is more, and that is all."""
     count: int = 1
     frequency_khz: int | None = None
     phase_deg: float | None = None
@@ -134,8 +138,11 @@ class ReaderModel(Protocol):
     """The reader's side of one serial line, for the simulator: obeys the host's commands.
 
     Attributes:
-        streaming: The host has started continuous reading.
-        powers_dbm: Transmit power per antenna port, as the host set it; only ports in the search list are active.
+        streaming: The host has started reading. A reader that reads in rounds counts as streaming from the first round
+            on, until `idle` finds that the host has not asked for another one. A reader that obeys no commands streams
+            from the start.
+        powers_dbm: Transmit power per antenna port, as the host set it; only ports in the search list are active. A
+            reader that obeys no commands has a nominal power on port 1.
     """
 
     streaming: bool
@@ -148,13 +155,18 @@ class ReaderModel(Protocol):
     def tag(self, seen: TagSeen) -> bytes:
         """The bytes that report a tag. Only while ``streaming``.
 
+        Empty between two rounds of a reader that reads in rounds: `feed` tells the tag when the host asks for the next.
+
         Raises:
             RuntimeError: The reader is not streaming.
         """
         ...
 
     def idle(self, reader_time_ms: int) -> bytes:
-        """The bytes that a streaming reader sends after a cycle without tags (about once a second); empty otherwise."""
+        """The bytes that a streaming reader sends after a cycle without tags (about once a second); empty otherwise.
+
+        For a reader that reads in rounds: the end of a round, if one is running.
+        """
         ...
 
     def reboot(self) -> bytes:
@@ -163,12 +175,31 @@ class ReaderModel(Protocol):
 
 
 class ReaderFamily(Protocol):
-    """A family of readers that speak one protocol."""
+    """A family of readers that speak one protocol.
+
+    The flags say what readers of the family cannot do by nature; the tests of every family, the edge and the simulator
+    go by them, never by names. Each family that obeys commands takes the region "EU" and whole powers of 20 to 26 dBm.
+
+    Attributes:
+        name: Protocol name in the store file.
+        default_baud: Of the serial line, 8N1.
+        reads_per_s_max: What the line carries at the default baud: tag frames of the usual size per second.
+        obeys_commands: False: the reader only transmits, so its session writes nothing, is STREAMING from `open` on,
+            has no watchdog, and is CLOSED by `close` at once.
+        ports_max: Highest antenna port that a tag report can name; 1 where there is only one.
+        tells_antenna: False: `TagSeen.antenna` is None, and the edge puts the reader's only antenna in its place.
+        tells_rssi_dbm: False: `TagSeen.rssi_dbm` is None; where it is true, whole dBm from -85 to -31 are told exactly.
+        epc_bytes: Of the usual tag: 12 for UHF, 5 for a 125 kHz card. The family takes EPCs of this size at least.
+    """
 
     name: str
     default_baud: int
     reads_per_s_max: float
-    """What the serial line carries at the default baud: tag frames of the usual size per second."""
+    obeys_commands: bool
+    ports_max: int
+    tells_antenna: bool
+    tells_rssi_dbm: bool
+    epc_bytes: int
 
     def host(self, settings: ReaderSettings) -> HostSession:
         """A session for the edge.
@@ -183,13 +214,50 @@ class ReaderFamily(Protocol):
         ...
 
     def decode(
-        self, chunks: Iterable[bytes], counters: Counters, *, from_reader: bool = True
+        self,
+        chunks: Iterable[bytes],
+        counters: Counters,
+        *,
+        from_reader: bool = True,
+        options: Mapping[str, str] | None = None,
     ) -> Iterator[dict[str, object]]:
         """What raw bytes of one direction say, frame by frame, for people; never raises, whatever the bytes.
 
+        Each frame has ``hex`` and ``kind``. A frame with one tag has ``epc`` (upper-case hex), ``antenna`` (as printed
+        on the reader, from 1) and ``rssi_dbm`` at its top, and may keep a ``tag`` with more; a frame with several has
+        them in each of its ``tags``. What is not told is None or left out. What is well framed and makes no sense has
+        a ``fault``, the name of the reason; a tag with a fault is none.
+
         Args:
             chunks: The bytes, cut anywhere.
-            counters: Where frames and rejected bytes are counted.
+            counters: Where frames and rejected bytes are counted; faults are counted by who takes the frames.
             from_reader: The reader sent them, not the host.
+            options: What a session would have learned from the reader, by name, as a person gives it; see `choose`.
+
+        Raises:
+            FaultsError: The family knows no such option, or not this value; raised at once, before any byte is read.
         """
         ...
+
+
+def choose(protocol: str, options: Mapping[str, str] | None, allowed: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """A value for each option that a family's `ReaderFamily.decode` has; the first one allowed is the default.
+
+    >>> choose("chafon", {}, {"layout": ("288", "18")})
+    {'layout': '288'}
+
+    Raises:
+        FaultsError: The family has no such option, or the option no such value.
+    """
+    faults = []
+    chosen = {name: values[0] for name, values in allowed.items()}
+    for name, value in (options or {}).items():
+        if name not in allowed:
+            faults.append(f"there is no option {name!r}; the options are: {', '.join(allowed) or 'none'}")
+        elif value not in allowed[name]:
+            faults.append(f"{name}={value}: allowed are {', '.join(allowed[name])}")
+        else:
+            chosen[name] = value
+    if faults:
+        raise FaultsError(f"options of protocol {protocol}", faults)
+    return chosen

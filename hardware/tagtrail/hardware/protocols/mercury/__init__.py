@@ -6,20 +6,25 @@
 `tags`          tag records: metadata and EPC, both ways
 `streaming`     the plan of continuous reading and its notifications
 `setup`         the commands that configure a module
+`inquiry`       the commands that ask about its set-up
 `describe`      the meaning of any frame, for people
 `host`          the session of the edge
 `reader`        the module of the simulator
 ==============  =========================================================
 """
 
-from collections.abc import Iterable, Iterator
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import ClassVar, Final
 
-from tagtrail.hardware.protocols.interface import Counters, ReaderSettings
-from tagtrail.hardware.protocols.mercury.describe import Meaning, describe
-from tagtrail.hardware.protocols.mercury.frame import Direction, Framer
+from tagtrail.hardware.protocols.framing import cut
+from tagtrail.hardware.protocols.inquiry import Inquiry
+from tagtrail.hardware.protocols.interface import Counters, ReaderSettings, choose
+from tagtrail.hardware.protocols.mercury.describe import Describers, Meaning, describe, with_tags
+from tagtrail.hardware.protocols.mercury.frame import Direction, framer_for
 from tagtrail.hardware.protocols.mercury.host import MercuryHost
+from tagtrail.hardware.protocols.mercury.inquiry import inquire
 from tagtrail.hardware.protocols.mercury.reader import MercuryReader
+from tagtrail.hardware.protocols.mercury.setup import PORT_MAX
 
 _TAG_FRAME_SIZE: Final = 39
 """Bytes that report a 96-bit EPC with the metadata of `setup.METADATA`."""
@@ -31,6 +36,13 @@ class MercuryFamily:
     name = "mercury"
     default_baud = 115_200
     reads_per_s_max = default_baud / 10 / _TAG_FRAME_SIZE
+    obeys_commands = True
+    ports_max = PORT_MAX
+    tells_antenna = True
+    tells_rssi_dbm = True
+    epc_bytes = 12
+    dialect: ClassVar[Mapping[Direction, Describers]] = {}
+    """What opcodes mean that differ from ThingMagic's, by direction."""
 
     def host(self, settings: ReaderSettings) -> MercuryHost:
         """A session for the edge.
@@ -44,21 +56,24 @@ class MercuryFamily:
         """A reader for the simulator: an M6e."""
         return MercuryReader()
 
-    def decode(self, chunks: Iterable[bytes], counters: Counters, *, from_reader: bool = True) -> Iterator[Meaning]:
-        """What raw bytes of one direction say, frame by frame; ``hex`` is the frame itself.
+    def inquire(self) -> Inquiry:
+        """Ask a module about its set-up; see `tagtrail.hardware.protocols.inquiry`."""
+        return inquire()
 
-        Args:
-            chunks: The bytes, cut anywhere.
-            counters: Where frames and rejected bytes are counted.
-            from_reader: The reader sent them, not the host.
-        """
+    def decode(
+        self,
+        chunks: Iterable[bytes],
+        counters: Counters,
+        *,
+        from_reader: bool = True,
+        options: Mapping[str, str] | None = None,
+    ) -> Iterator[Meaning]:
+        """What raw bytes of one direction say; see `tagtrail.hardware.protocols.interface.ReaderFamily.decode`."""
+        choose(self.name, options, {})
         direction = Direction.READER_TO_HOST if from_reader else Direction.HOST_TO_READER
-        framer = Framer(direction, counters)
-        for chunk in chunks:
-            for frame in framer.feed(chunk):
-                yield {"hex": frame.hex().upper()} | describe(frame, direction)
-        for frame in framer.flush():
-            yield {"hex": frame.hex().upper()} | describe(frame, direction)
+        frames = cut(framer_for(direction, counters), chunks)
+        dialect = self.dialect.get(direction)
+        return ({"hex": frame.hex().upper()} | with_tags(describe(frame, direction, dialect)) for frame in frames)
 
 
 def family() -> MercuryFamily:

@@ -3,7 +3,7 @@
 Every frame gets a meaning: what is unknown or cannot be read is told as hex with its fault, never as an exception.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from struct import unpack_from
 from typing import Final
 
@@ -22,10 +22,14 @@ from tagtrail.hardware.protocols.mercury.tables import OPCODE_NAMES, REGION_NAME
 from tagtrail.hardware.protocols.mercury.tags import Record, antenna_port, unpack_fields, unpack_record
 
 Meaning = dict[str, object]
+Describers = Mapping[int, Callable[[bytes], Meaning]]
+"""By opcode: what the data of a frame say. They may raise `BadData`."""
 
 
-def describe(frame: bytes, direction: Direction) -> Meaning:
+def describe(frame: bytes, direction: Direction, dialect: Describers | None = None) -> Meaning:
     """The meaning of one whole frame; names as in the Mercury API, units in the keys.
+
+    A dialect says what opcodes mean in this direction that differ from ThingMagic's.
 
     >>> describe(bytes.fromhex("ff000372"), Direction.HOST_TO_READER)["kind"]
     'invalid'
@@ -40,28 +44,48 @@ def describe(frame: bytes, direction: Direction) -> Meaning:
         "opcode": f"0x{opcode:02X}",
         "name": OPCODE_NAMES.get(opcode, "unknown"),
     }
-    readers: dict[int, Callable[[bytes], Meaning]] = _COMMANDS
+    describers: Describers = _COMMANDS
     data = frame[3:-2]
     status = int(Status.OK)
     if direction is Direction.READER_TO_HOST:
         status = frame[3] << 8 | frame[4]
         meaning |= {"status": f"0x{status:04X}", "status_name": status_name(status)}
-        readers = _RESPONSES
+        describers = _RESPONSES
         data = frame[5:-2]
-    read = readers.get(opcode, _plain)
+    if dialect and opcode in dialect:
+        describers = dialect
+    read = describers.get(opcode, plain)
     if direction is Direction.READER_TO_HOST and opcode == Op.READ_TAG_MULTIPLE and status == Status.NO_TAGS_FOUND:
         read = _keepalive
     elif status == Status.FIRMWARE_ASSERT:
         read = _assertion
     elif status != Status.OK:
-        read = _plain
+        read = plain
     try:
         return meaning | read(data)
     except BadData as bad:
-        return meaning | _plain(data) | {"fault": bad.reason}
+        return meaning | plain(data) | {"fault": bad.reason}
 
 
-def _plain(data: bytes) -> Meaning:
+def with_tags(meaning: Meaning) -> Meaning:
+    """A meaning with what `ReaderFamily.decode` wants of its tags: the port as printed, EPC and RSSI at the top."""
+    match meaning:
+        case {"tag": {"fault": fault}}:
+            return meaning | {"fault": fault}
+        case {"tag": dict(tag)}:
+            return meaning | {"epc": tag["epc"], "antenna": _port(tag), "rssi_dbm": tag.get("rssi_dbm")}
+        case {"tags": list(tags)}:
+            return meaning | {"tags": [tag | {"antenna": _port(tag)} for tag in tags]}
+    return meaning
+
+
+def _port(tag: Meaning) -> int | None:
+    raw = tag.get("antenna_raw")
+    return antenna_port(raw, plain=None) if isinstance(raw, int) else None
+
+
+def plain(data: bytes) -> Meaning:
+    """Data without a meaning that is known."""
     return {"data": _hex(data)} if data else {}
 
 
@@ -75,14 +99,14 @@ def _number(data: bytes, *, signed: bool = False) -> int:
 
 def _start_or_stop(data: bytes) -> Meaning:
     if len(data) < 3:
-        return _plain(data)
+        return plain(data)
     common: Meaning = {"timeout_ms": _number(data[:2]), "option": data[2]}
     if data[2] == Action.STOP and len(data) == 3:
         return common | {"action": "stop_continuous"}
     if data[2] == Action.COMMAND and len(data) >= 5:
         return common | {"action": "command_while_reading", "inner_opcode": f"0x{data[4]:02X}", "data": _hex(data[5:])}
     if data[2] != Action.START:
-        return common | _plain(data[3:])
+        return common | plain(data[3:])
     plan = parse_plan(data)
     meaning: Meaning = common | {
         "action": "start_continuous",
@@ -105,10 +129,11 @@ def _start_or_stop(data: bytes) -> Meaning:
     return meaning
 
 
-def _set_region(data: bytes) -> Meaning:
+def region(data: bytes, names: Mapping[int, str] = REGION_NAMES) -> Meaning:
+    """The region that a host sets or a reader has; a second byte is for listen before talk."""
     if len(data) not in (1, 2):
-        return _plain(data)
-    meaning: Meaning = {"region": data[0], "region_name": REGION_NAMES.get(data[0], "unknown")}
+        return plain(data)
+    meaning: Meaning = {"region": data[0], "region_name": names.get(data[0], "unknown")}
     if len(data) == 2:
         meaning["lbt"] = data[1]
     return meaning
@@ -128,20 +153,20 @@ def _set_antenna(data: bytes) -> Meaning:
     if data and data[0] == 0x04 and len(data) % 3 == 2 and data[1] in settings:
         values = [list(unpack_from(">Bh", data, at)) for at in range(2, len(data), 3)]
         return {"option": data[0], settings[data[1]]: values}
-    return _plain(data)
+    return plain(data)
 
 
 def _set_power(data: bytes) -> Meaning:
-    return {"power_cdbm": _number(data, signed=True)} if len(data) == 2 else _plain(data)
+    return {"power_cdbm": _number(data, signed=True)} if len(data) == 2 else plain(data)
 
 
 def _set_protocol(data: bytes) -> Meaning:
-    return {"protocol": _number(data)} if len(data) == 2 else _plain(data)
+    return {"protocol": _number(data)} if len(data) == 2 else plain(data)
 
 
 def _config_key(data: bytes) -> Meaning:
     if len(data) < 2 or data[0] != 0x01:
-        return _plain(data)
+        return plain(data)
     meaning: Meaning = {"option": data[0], "key": data[1]}
     if data[2:]:
         meaning["value"] = _number(data[2:])
@@ -150,14 +175,14 @@ def _config_key(data: bytes) -> Meaning:
 
 def _protocol_config(data: bytes) -> Meaning:
     if len(data) < 2:
-        return _plain(data)
+        return plain(data)
     return {"protocol": data[0], "parameter": data[1]} | ({"value": _hex(data[2:])} if data[2:] else {})
 
 
 def _set_hop_table(data: bytes) -> Meaning:
     if len(data) == 5 and data[0] == 0x02:
         return {"option": data[0], "antenna_dwell_ms": _number(data[1:])}
-    return _plain(data)
+    return plain(data)
 
 
 def _read_multiple(data: bytes) -> Meaning:
@@ -165,7 +190,7 @@ def _read_multiple(data: bytes) -> Meaning:
         return {"search_flags": _number(data[:2]), "timeout_ms": _number(data[2:])}
     if len(data) == 5:
         return {"option": data[0], "search_flags": _number(data[1:3]), "timeout_ms": _number(data[3:])}
-    return _plain(data)
+    return plain(data)
 
 
 def _get_buffer(data: bytes) -> Meaning:
@@ -173,17 +198,17 @@ def _get_buffer(data: bytes) -> Meaning:
         return {"form": "get read/write index"}
     if len(data) == 3:
         return {"metadata_flags": _number(data[:2]), "read_option": data[2]}
-    return _plain(data)
+    return plain(data)
 
 
-_COMMANDS: Final[dict[int, Callable[[bytes], Meaning]]] = {
+_COMMANDS: Final[Describers] = {
     Op.MULTI_PROTOCOL_TAG_OP: _start_or_stop,
-    Op.SET_REGION: _set_region,
+    Op.SET_REGION: region,
     Op.SET_ANTENNA_PORT: _set_antenna,
     Op.SET_READ_POWER: _set_power,
     Op.SET_WRITE_POWER: _set_power,
     Op.SET_PROTOCOL: _set_protocol,
-    Op.SET_USER_MODE: lambda data: {"user_mode": data[0]} if len(data) == 1 else _plain(data),
+    Op.SET_USER_MODE: lambda data: {"user_mode": data[0]} if len(data) == 1 else plain(data),
     Op.SET_READER_CONFIG: _config_key,
     Op.GET_READER_CONFIG: _config_key,
     Op.SET_PROTOCOL_CONFIG: _protocol_config,
@@ -196,20 +221,20 @@ _COMMANDS: Final[dict[int, Callable[[bytes], Meaning]]] = {
 
 def _version(data: bytes) -> Meaning:
     if len(data) != 20:
-        return _plain(data)
+        return plain(data)
     words = [_hex(data[at : at + 4]) for at in range(0, 16, 4)]
     names = ("bootloader", "hardware", "fw_date", "fw_version")
     return dict(zip(names, words, strict=True)) | {"protocols": _number(data[16:])}
 
 
 def _temperature(data: bytes) -> Meaning:
-    return {"temperature_c": _number(data, signed=True)} if len(data) == 1 else _plain(data)
+    return {"temperature_c": _number(data, signed=True)} if len(data) == 1 else plain(data)
 
 
 def _power(data: bytes) -> Meaning:
     names = ("power_cdbm", "power_max_cdbm", "power_min_cdbm")
     if len(data) not in (3, 7):
-        return _plain(data)
+        return plain(data)
     meaning: Meaning = {"option": data[0]}
     for name, at in zip(names, range(1, len(data), 2), strict=False):
         meaning[name] = _number(data[at : at + 2], signed=True)
@@ -219,30 +244,24 @@ def _power(data: bytes) -> Meaning:
 def _antenna(data: bytes) -> Meaning:
     if len(data) == 2:
         return {"tx": data[0], "rx": data[1]}
-    return {"option": data[0]} | _plain(data[1:]) if data else {}
-
-
-def _region(data: bytes) -> Meaning:
-    if len(data) != 1:
-        return _plain(data)
-    return {"region": data[0], "region_name": REGION_NAMES.get(data[0], "unknown")}
+    return {"option": data[0]} | plain(data[1:]) if data else {}
 
 
 def _read_data(data: bytes) -> Meaning:
     if not data:
         return {}
     if not data[0] & OPTION_METADATA or len(data) < 3:
-        return {"option": data[0]} | _plain(data[1:])
+        return {"option": data[0]} | plain(data[1:])
     flags = _number(data[1:3])
     fields, _, _, position = unpack_fields(data, 3, flags)
-    return {"option": data[0], "metadata_flags": flags} | dict(fields) | _plain(data[position:])
+    return {"option": data[0], "metadata_flags": flags} | dict(fields) | plain(data[position:])
 
 
 def _control(data: bytes) -> Meaning:
     actions: dict[int, str] = {Action.START: "started", Action.STOP: "stopped", Action.COMMAND: "command_result"}
     if not data or data[0] not in actions:
-        return _plain(data)
-    return {"option": data[0], "action": actions[data[0]]} | _plain(data[1:])
+        return plain(data)
+    return {"option": data[0], "action": actions[data[0]]} | plain(data[1:])
 
 
 def _fields(fields: dict[str, int]) -> Meaning:
@@ -254,7 +273,8 @@ def _fields(fields: dict[str, int]) -> Meaning:
     return meaning
 
 
-def _tag(record: Record) -> Meaning:
+def tag(record: Record) -> Meaning:
+    """What a tag record says."""
     meaning = _fields(record.fields)
     if record.data is not None:
         meaning["data"] = _hex(record.data)
@@ -283,13 +303,13 @@ def _notification(data: bytes) -> Meaning:
     body = data[head.body :]
     if head.kind == Kind.TAG:
         record, _ = unpack_record(data, head.body, head.metadata_flags or 0)
-        return meaning | {"kind": "tag_read", "tag": _tag(record)}
+        return meaning | {"kind": "tag_read", "tag": tag(record)}
     if head.kind == Kind.STATISTICS:
         meaning |= {"kind": "stats", "stats_hex": _hex(body)}
         temperature_c = parse_temperature(body)
         return meaning if temperature_c is None else meaning | {"temperature_c": temperature_c}
     kinds: dict[int, str] = {Kind.END: "end_of_stream", Kind.ROUND_SUMMARY: "round_summary"}
-    return meaning | {"kind": kinds.get(head.kind, "response")} | _plain(body)
+    return meaning | {"kind": kinds.get(head.kind, "response")} | plain(body)
 
 
 def _keepalive(data: bytes) -> Meaning:
@@ -308,11 +328,11 @@ def _buffer(data: bytes) -> Meaning:
     if len(data) == 4:
         return {"read_index": _number(data[:2]), "write_index": _number(data[2:])}
     if len(data) < 4:
-        return _plain(data)
+        return plain(data)
     flags, position, tags = _number(data[:2]), 4, []
     for _ in range(data[3]):
         record, position = unpack_record(data, position, flags)
-        tags.append(_tag(record))
+        tags.append(tag(record))
     return {
         "kind": "tag_buffer",
         "metadata_flags": flags,
@@ -324,7 +344,7 @@ def _buffer(data: bytes) -> Meaning:
 
 def _single(data: bytes) -> Meaning:
     if len(data) < 3 or not data[0] & OPTION_METADATA:
-        return _plain(data)
+        return plain(data)
     flags = _number(data[1:3])
     fields, embedded, _, position = unpack_fields(data, 3, flags)
     if len(data) < position + 2:
@@ -337,18 +357,18 @@ def _single(data: bytes) -> Meaning:
 
 def _assertion(data: bytes) -> Meaning:
     if len(data) < 4:
-        return _plain(data)
+        return plain(data)
     return {"line": _number(data[:4]), "file": data[4:].decode("ascii", "replace")}
 
 
-_RESPONSES: Final[dict[int, Callable[[bytes], Meaning]]] = {
+_RESPONSES: Final[Describers] = {
     Op.VERSION: _version,
     Op.BOOT_FIRMWARE: _version,
     Op.GET_TEMPERATURE: _temperature,
     Op.GET_READ_POWER: _power,
     Op.GET_WRITE_POWER: _power,
     Op.GET_ANTENNA_PORT: _antenna,
-    Op.GET_REGION: _region,
+    Op.GET_REGION: region,
     Op.READ_TAG_DATA: _read_data,
     Op.MULTI_PROTOCOL_TAG_OP: _control,
     Op.READ_TAG_MULTIPLE: _notification,

@@ -6,7 +6,7 @@ One letter or pair per byte; all numbers are big-endian::
     reader to host   FF  L  O  S S  d d d ... d  C C     L = 0...248
 
 ``L`` is the number of data bytes ``d`` alone, ``O`` the opcode, ``S S`` the status, ``C C`` the CRC over everything
-between ``FF`` and itself. Nothing in a frame tells its direction, so a `Framer` is for one direction.
+between ``FF`` and itself. Nothing in a frame tells its direction, so `framer_for` is for one direction.
 
 Source: Mercury API, ``serial_reader_l3.c``, TMR_SR_sendMessage and TMR_SR_receiveMessage.
 """
@@ -16,6 +16,7 @@ from enum import Enum
 from struct import Struct, pack
 from typing import Final
 
+from tagtrail.hardware.protocols.framing import BAD_CHECKSUM, MORE, NOT_A_FRAME, Framer, Look
 from tagtrail.hardware.protocols.interface import Counters
 
 START: Final = 0xFF
@@ -83,81 +84,26 @@ def is_frame(candidate: bytes, direction: Direction) -> bool:
     )
 
 
-class Framer:
-    """Finds the frames of one direction in a stream of bytes.
+def framer_for(direction: Direction, counters: Counters) -> Framer:
+    """What finds the frames of one direction in a stream of bytes."""
+    return Framer(_look(direction.overhead), counters, start=START)
 
-    A false start costs one byte and the scan goes on behind it, so a good frame is never lost to the noise before it.
-    What does not matter: how the bytes are cut into chunks. What is kept between chunks is shorter than one frame.
 
-    Attributes:
-        counters: Bytes and frames seen; always bytes_in = bytes of good frames + bytes_dropped + buffered.
-    """
+def _look(overhead: int) -> Look:
+    length_max = SIZE_MAX - overhead
 
-    def __init__(self, direction: Direction, counters: Counters) -> None:
-        self.counters = counters
-        self._overhead = direction.overhead
-        self._rest = b""
-        self._in_step = True
+    def look(data: bytes, start: int) -> int:
+        if start + 1 == len(data):
+            return MORE
+        length = data[start + 1]
+        if length > length_max:
+            return NOT_A_FRAME
+        end = start + length + overhead
+        if end > len(data):
+            return MORE
+        high, low = _TAIL.unpack_from(data, end - 4)
+        if crc_hqx(data[start + 1 : end - 4], _CRC_START) ^ high ^ low:
+            return BAD_CHECKSUM
+        return length + overhead
 
-    @property
-    def buffered(self) -> int:
-        """Bytes that may be the beginning of a frame."""
-        return len(self._rest)
-
-    def feed(self, data: bytes) -> list[bytes]:
-        """Take bytes that arrived; returns the whole frames that they complete, in order."""
-        self.counters.bytes_in += len(data)
-        return self._scan(self._rest + data if self._rest else bytes(data), final=False)
-
-    def flush(self) -> list[bytes]:
-        """Give up waiting for the rest of a frame; returns good frames that hid behind its false start.
-
-        Call it when the line has been quiet for far longer than a frame takes.
-        """
-        return self._scan(self._rest, final=True)
-
-    def discard(self) -> None:
-        """Drop what is buffered: the next byte belongs to another connection."""
-        self.counters.bytes_dropped += len(self._rest)
-        self._rest = b""
-
-    def _scan(self, data: bytes, *, final: bool) -> list[bytes]:
-        frames: list[bytes] = []
-        counters = self.counters
-        overhead, size = self._overhead, len(data)
-        length_max = SIZE_MAX - overhead
-        position = dropped = 0
-        while position < size:
-            start = data.find(START, position)
-            if start != position:
-                end = size if start < 0 else start
-                dropped += self._out_of_step(end - position)
-                position = end
-                continue
-            if start + 1 == size:
-                if not final:
-                    break
-            elif data[start + 1] <= length_max:
-                end = start + data[start + 1] + overhead
-                if end <= size:
-                    high, low = _TAIL.unpack_from(data, end - 4)
-                    if crc_hqx(data[start + 1 : end - 4], _CRC_START) ^ high ^ low == 0:
-                        frames.append(data[start:end])
-                        self._in_step = True
-                        position = end
-                        continue
-                    counters.checksum_errors += 1
-                elif not final:
-                    break
-            dropped += self._out_of_step(1)
-            position += 1
-        self._rest = data[position:]
-        counters.bytes_dropped += dropped
-        counters.frames += len(frames)
-        return frames
-
-    def _out_of_step(self, count: int) -> int:
-        if self._in_step:
-            self._in_step = False
-            self.counters.resyncs += 1
-        return count
+    return look

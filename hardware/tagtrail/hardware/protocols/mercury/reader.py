@@ -3,12 +3,14 @@
 It answers as an M6e does: the same statuses for what it cannot do, the same notifications for what its plan asks.
 """
 
+from collections.abc import Mapping
 from struct import unpack_from
-from typing import Final
+from typing import ClassVar, Final
 
 from tagtrail.hardware.errors import BadData
 from tagtrail.hardware.protocols.interface import Counters, TagSeen
-from tagtrail.hardware.protocols.mercury.frame import Direction, Framer, reply
+from tagtrail.hardware.protocols.mercury.frame import Direction, framer_for, reply
+from tagtrail.hardware.protocols.mercury.inquiry import CONNECTED, RETURN_LOSS
 from tagtrail.hardware.protocols.mercury.setup import PORT_MAX
 from tagtrail.hardware.protocols.mercury.streaming import (
     OPTION_METADATA,
@@ -26,6 +28,8 @@ from tagtrail.hardware.protocols.mercury.tags import TIMESTAMP, epc_block, pack_
 POWER_MIN_CDBM, POWER_MAX_CDBM = 500, 3150
 """Transmit power of an M6e (M6e hardware guide: 5 to 31.5 dBm)."""
 RSSI_MIN_DBM: Final = -128
+PORTS: Final = 4
+"""An M6e has four sockets."""
 _HARDWARE: Final = bytes((M6E, 0, 0, 1))
 _IDENTITY: Final = bytes.fromhex("12121301") + _HARDWARE + bytes.fromhex("2016122001210107")
 _GEN2_ONLY: Final = 1 << (GEN2 - 1)
@@ -34,7 +38,9 @@ _APPLICATION: Final = 0x12
 _POWERS: Final = {1: "read", 2: "write"}
 
 
-class _Refusal(Exception):  # noqa: N818 - an answer, not an error
+class Refusal(Exception):  # noqa: N818 - an answer, not an error
+    """The module answers with this status instead of obeying."""
+
     def __init__(self, status: Status) -> None:
         self.status = status
         super().__init__(status.name)
@@ -50,13 +56,25 @@ class MercuryReader:
         config: Reader configuration by key, as the host set it.
         protocol_config: Configuration of the protocols by protocol and key, as the host set it.
         temperature_c: What the module measures.
+        return_loss_db: Of the ports with an antenna on them.
     """
+
+    identity: ClassVar[bytes] = _IDENTITY
+    """Bootloader, hardware, date and number of the firmware."""
+    region_names: ClassVar[Mapping[int, str]] = REGION_NAMES
+    control: ClassVar[int] = Op.MULTI_PROTOCOL_TAG_OP
+    """The opcode that starts and stops reading: nothing else is heard while reading."""
+    report: ClassVar[int] = Op.READ_TAG_MULTIPLE
+    """The opcode of what is told while reading."""
+    short_length: ClassVar[bool] = False
+    """How the length of an EPC is told; see `tags.epc_block`."""
 
     def __init__(self, *, in_bootloader: bool = False) -> None:
         self.counters = Counters()
         self.temperature_c = 36
+        self.return_loss_db = dict.fromkeys(range(1, PORTS + 1), 18)
         self._in_bootloader = in_bootloader
-        self._framer = Framer(Direction.HOST_TO_READER, self.counters)
+        self._framer = framer_for(Direction.HOST_TO_READER, self.counters)
         self._forget()
 
     def _forget(self) -> None:
@@ -86,6 +104,10 @@ class MercuryReader:
             ValueError: The EPC is not whole words of hex, or the antenna is not 1 to 16.
         """
         self._must_stream()
+        fields = pack_fields(self._plan.metadata_flags, self._values(seen))
+        return reply(self.report, Status.OK, self._head + fields + epc_block(seen.epc, short=self.short_length))
+
+    def _values(self, seen: TagSeen) -> dict[str, int]:
         antenna = seen.antenna or 1
         if not 1 <= antenna <= PORT_MAX:
             raise ValueError(f"antenna {antenna}: a tag record tells 1 to {PORT_MAX}")
@@ -101,8 +123,7 @@ class MercuryReader:
             values["frequency_high"], values["frequency_khz"] = divmod(seen.frequency_khz, 1 << 16)
         if seen.phase_deg is not None:
             values["phase_raw"] = round(seen.phase_deg) % 180
-        record = pack_fields(self._plan.metadata_flags, values) + epc_block(seen.epc)
-        return reply(Op.READ_TAG_MULTIPLE, Status.OK, self._head + record)
+        return values
 
     def idle(self, reader_time_ms: int) -> bytes:
         """What a cycle without tags says: "no tags", and the temperature where the host asked for it."""
@@ -128,7 +149,7 @@ class MercuryReader:
             RuntimeError: The reader is not streaming.
         """
         self._must_stream()
-        return reply(Op.READ_TAG_MULTIPLE, status)
+        return reply(self.report, status)
 
     def reboot(self) -> bytes:
         """Forget everything that the host has set, as after a power cut; returns what the reader says on waking."""
@@ -143,16 +164,16 @@ class MercuryReader:
     # -- commands
 
     def _obey(self, opcode: int, data: bytes) -> bytes:
-        if self.streaming and opcode != Op.MULTI_PROTOCOL_TAG_OP:
-            return b""  # nothing but 2F is heard while reading
+        if self.streaming and opcode != self.control:
+            return b""
         try:
             return reply(opcode, Status.OK, self._answer(opcode, data))
-        except _Refusal as refusal:
+        except Refusal as refusal:
             return reply(opcode, refusal.status)
 
     def _answer(self, opcode: int, data: bytes) -> bytes:
         if self._in_bootloader and opcode not in (Op.VERSION, Op.BOOT_FIRMWARE, Op.GET_CURRENT_PROGRAM):
-            raise _Refusal(Status.INVALID_OPCODE)
+            raise Refusal(Status.INVALID_OPCODE)
         match opcode:
             case Op.VERSION:
                 return self._version()
@@ -184,14 +205,14 @@ class MercuryReader:
             case Op.SET_WRITE_POWER:
                 return self._set_power("write", data)
             case Op.GET_READER_CONFIG:
-                _expect(len(data) == 2 and data[0] == 1)
+                expect(len(data) == 2 and data[0] == 1)
                 return data + self.config.get(data[1], b"\0")
             case Op.SET_READER_CONFIG:
-                _expect(len(data) >= 3 and data[0] == 1)
+                expect(len(data) >= 3 and data[0] == 1)
                 self.config[data[1]] = data[2:]
                 return b""
             case Op.SET_PROTOCOL_CONFIG:
-                _expect(len(data) >= 3 and data[0] == GEN2)
+                expect(len(data) >= 3 and data[0] == GEN2)
                 self.protocol_config[data[0], data[1]] = data[2:]
                 return b""
             case Op.CLEAR_TAG_BUFFER:
@@ -199,20 +220,20 @@ class MercuryReader:
             case Op.MULTI_PROTOCOL_TAG_OP:
                 return self._stream(data)
             case _:
-                raise _Refusal(Status.INVALID_OPCODE)
+                raise Refusal(Status.INVALID_OPCODE)
 
     def _version(self) -> bytes:
-        return _IDENTITY + (0 if self._in_bootloader else _GEN2_ONLY).to_bytes(4, "big")
+        return self.identity + (0 if self._in_bootloader else _GEN2_ONLY).to_bytes(4, "big")
 
     def _set_region(self, data: bytes) -> bytes:
-        _expect(len(data) in (1, 2), Status.WRONG_DATA_LENGTH)
-        _expect(data[0] != 0 and data[0] in REGION_NAMES, Status.INVALID_REGION)
+        expect(len(data) in (1, 2), Status.WRONG_DATA_LENGTH)
+        expect(data[0] != 0 and data[0] in self.region_names, Status.INVALID_REGION)
         self.region = data[0]
         return b""
 
     def _set_protocol(self, data: bytes) -> bytes:
-        _expect(len(data) == 2, Status.WRONG_DATA_LENGTH)
-        _expect(int.from_bytes(data, "big") == GEN2, Status.INVALID_PROTOCOL)
+        expect(len(data) == 2, Status.WRONG_DATA_LENGTH)
+        expect(int.from_bytes(data, "big") == GEN2, Status.INVALID_PROTOCOL)
         self._protocol = GEN2
         return b""
 
@@ -220,54 +241,62 @@ class MercuryReader:
         if data in (b"", b"\0"):
             port = self._ports[0] if self._ports else 1
             return bytes((port, port))
-        if data[0] == 0x05:  # which ports have an antenna
-            return data[:1] + b"".join(bytes((port, 1)) for port in self._ports)
-        _expect(len(data) == 2 and data[0] == 0x04 and data[1] in _POWERS)
+        if data[0] == CONNECTED:
+            return data[:1] + b"".join(bytes((port, port in self.return_loss_db)) for port in range(1, PORTS + 1))
+        if data[0] == RETURN_LOSS:
+            expect(self.region != 0, Status.INVALID_REGION)
+            return data[:1] + b"".join(map(bytes, sorted(self.return_loss_db.items())))
+        expect(len(data) == 2 and data[0] == 0x04 and data[1] in _POWERS)
         kind = _POWERS[data[1]]
         return data + b"".join(bytes((port,)) + self._cdbm(kind, port).to_bytes(2, "big") for port in self._ports)
 
     def _set_antenna(self, data: bytes) -> bytes:
-        _expect(len(data) >= 2, Status.WRONG_DATA_LENGTH)
+        expect(len(data) >= 2, Status.WRONG_DATA_LENGTH)
         if len(data) == 2:  # one antenna: transmit and receive port
             self._search(list(data[:1]))
         elif data[0] == 0x02:
-            _expect(len(data) % 2 == 1, Status.WRONG_DATA_LENGTH)
+            expect(len(data) % 2 == 1, Status.WRONG_DATA_LENGTH)
             self._search([data[at] for at in range(1, len(data), 2)])
         elif data[0] == 0x03:
-            _expect(len(data) % 5 == 1, Status.WRONG_DATA_LENGTH)
+            expect(len(data) % 5 == 1, Status.WRONG_DATA_LENGTH)
             powers = [unpack_from(">Bhh", data, at) for at in range(1, len(data), 5)]
             self._set_port_powers(
                 {("read", port): read for port, read, _ in powers}
                 | {("write", port): write for port, _, write in powers}
             )
         else:
-            _expect(data[0] == 0x04 and data[1] in _POWERS)
-            _expect(len(data) % 3 == 2, Status.WRONG_DATA_LENGTH)
+            expect(data[0] == 0x04 and data[1] in _POWERS)
+            expect(len(data) % 3 == 2, Status.WRONG_DATA_LENGTH)
             pairs = [unpack_from(">Bh", data, at) for at in range(2, len(data), 3)]
             self._set_port_powers({(_POWERS[data[1]], port): power for port, power in pairs})
         return b""
 
+    def _must_be_set_up(self) -> None:
+        expect(self.region != 0, Status.INVALID_REGION)
+        expect(self._protocol == GEN2, Status.NO_PROTOCOL_DEFINED)
+        expect(bool(self._ports), Status.INVALID_ANTENNA_CONFIG)
+
     def _search(self, ports: list[int]) -> None:
-        _expect(all(1 <= port <= PORT_MAX for port in ports))
+        expect(all(1 <= port <= PORT_MAX for port in ports))
         self._ports = ports
         self._radiate()
 
     def _set_port_powers(self, powers: dict[tuple[str, int], int]) -> None:
         for (_, port), power in powers.items():
-            _expect(1 <= port <= PORT_MAX)
+            expect(1 <= port <= PORT_MAX)
             _check_power(power)
         self._port_cdbm |= powers
         self._radiate()
 
     def _get_power(self, kind: str, data: bytes) -> bytes:
-        _expect(data in (b"", b"\0", b"\1"))
+        expect(data in (b"", b"\0", b"\1"))
         power = self._power_cdbm[kind].to_bytes(2, "big")
         if data != b"\1":
             return data + power
         return data + power + POWER_MAX_CDBM.to_bytes(2, "big") + POWER_MIN_CDBM.to_bytes(2, "big")
 
     def _set_power(self, kind: str, data: bytes) -> bytes:
-        _expect(len(data) == 2, Status.WRONG_DATA_LENGTH)
+        expect(len(data) == 2, Status.WRONG_DATA_LENGTH)
         power = int.from_bytes(data, "big", signed=True)
         _check_power(power)
         self._power_cdbm[kind] = power
@@ -282,19 +311,18 @@ class MercuryReader:
         self.powers_dbm = {port: self._cdbm("read", port) / 100 for port in self._ports}
 
     def _stream(self, data: bytes) -> bytes:
-        _expect(len(data) >= 3, Status.WRONG_DATA_LENGTH)
+        expect(len(data) >= 3, Status.WRONG_DATA_LENGTH)
         if data[2] == Action.STOP:
             self.streaming = False
             return data[2:3]
         if data[2] == Action.COMMAND or self.streaming:
-            raise _Refusal(Status.UNIMPLEMENTED_FEATURE)
+            raise Refusal(Status.UNIMPLEMENTED_FEATURE)
         try:
             plan = parse_plan(data)
         except BadData:
-            raise _Refusal(Status.INVALID_PARAMETER) from None
-        _expect(self.region != 0, Status.INVALID_REGION)
-        _expect(self._protocol == plan.protocol, Status.NO_PROTOCOL_DEFINED)
-        _expect(bool(self._ports), Status.INVALID_ANTENNA_CONFIG)
+            raise Refusal(Status.INVALID_PARAMETER) from None
+        expect(plan.protocol == GEN2, Status.INVALID_PROTOCOL)
+        self._must_be_set_up()
         self._plan = plan
         with_metadata = plan.metadata_flags if plan.option & OPTION_METADATA else None
         self._head = Head(plan.multiselect, plan.option, plan.search_flags, with_metadata, Kind.TAG, 0).data()
@@ -302,11 +330,16 @@ class MercuryReader:
         return data[2:3]
 
 
-def _expect(right: bool, otherwise: Status = Status.INVALID_PARAMETER) -> None:
+def expect(right: bool, otherwise: Status = Status.INVALID_PARAMETER) -> None:
+    """Refuse a command that is not right.
+
+    Raises:
+        Refusal: With the status ``otherwise``.
+    """
     if not right:
-        raise _Refusal(otherwise)
+        raise Refusal(otherwise)
 
 
 def _check_power(power_cdbm: int) -> None:
-    _expect(power_cdbm <= POWER_MAX_CDBM, Status.POWER_TOO_HIGH)
-    _expect(power_cdbm >= POWER_MIN_CDBM, Status.POWER_TOO_LOW)
+    expect(power_cdbm <= POWER_MAX_CDBM, Status.POWER_TOO_HIGH)
+    expect(power_cdbm >= POWER_MIN_CDBM, Status.POWER_TOO_LOW)

@@ -1,15 +1,15 @@
 """The commands that turn a freshly found module into a store reader, in their order."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from struct import pack
 from typing import Final
 
-from tagtrail.hardware.errors import FaultsError
 from tagtrail.hardware.protocols.interface import ReaderSettings
 from tagtrail.hardware.protocols.mercury.frame import command
 from tagtrail.hardware.protocols.mercury.streaming import TEMPERATURE, Plan, Search
 from tagtrail.hardware.protocols.mercury.tables import GEN2, M7E, REGIONS, Op, Status
 from tagtrail.hardware.protocols.mercury.tags import ANTENNA, COUNT, PROTOCOL, RSSI, TIMESTAMP
+from tagtrail.hardware.protocols.session import Step
 
 METADATA: Final = COUNT | RSSI | ANTENNA | TIMESTAMP | PROTOCOL
 """What is asked for with each tag: what the analysis uses. More would cost reads, for the serial line is the limit."""
@@ -24,29 +24,12 @@ module rests by itself when it is too hot and says so (0504), while a duty cycle
 
 PORT_MAX: Final = 16
 """The antenna nibbles of a tag record cannot tell more ports apart."""
-_POWER_MAX_DBM: Final = 40.0
+POWER_MAX_DBM: Final = 40.0
+"""More than any reader may transmit; what a module takes is less, and it says so."""
 _READ_FILTER: Final = 0x0C
 _SESSION: Final = 0x00
 _TARGET: Final = 0x01
 _READ_POWER: Final = 0x01
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One command of the configuration.
-
-    Attributes:
-        what: What it does, as the object of a sentence.
-        commands: Frames; the second and further ones are for firmware that does not know the first.
-        advice: What a person can change when the module refuses.
-        optional: Firmware that does not know it needs it not.
-    """
-
-    what: str
-    commands: tuple[bytes, ...]
-    advice: str = "update the module's firmware"
-    optional: bool = False
-
 
 NOT_KNOWN: Final = frozenset(
     {
@@ -60,62 +43,76 @@ NOT_KNOWN: Final = frozenset(
 """Refusals that another form of the command may get around."""
 
 
-def check(settings: ReaderSettings) -> None:
-    """Check what no module could obey.
-
-    Raises:
-        FaultsError: Everything that is wrong.
-    """
-    ports = [antenna.port for antenna in settings.antennas]
-    faults = [f"antenna port {port} is given twice" for port in sorted({p for p in ports if ports.count(p) > 1})]
-    faults += [f"antenna port {port}: expected 1 to {PORT_MAX}" for port in ports if not 1 <= port <= PORT_MAX]
-    faults += [
-        f"antenna port {antenna.port}: power_dbm {antenna.power_dbm:g} is no transmit power of a reader"
-        for antenna in settings.antennas
-        if not 0 <= antenna.power_dbm <= _POWER_MAX_DBM
-    ]
-    if not ports:
-        faults.append("no antenna: give at least one")
-    if settings.region is not None and settings.region.upper() not in REGIONS:
-        faults.append(f"region {settings.region!r} is unknown; known are {', '.join(REGIONS).lower()}")
-    if faults:
-        raise FaultsError("settings of a mercury reader", faults)
-
-
 def steps(settings: ReaderSettings, hardware: bytes) -> list[Step]:
     """The whole configuration of a module, from nothing to streaming.
-
-    The read filter must be off, or a tag that stays is reported once. The Gen2 session and target are set because
-    another program may have left some with which a tag answers only once; S0 and A let it answer in every round.
 
     Args:
         settings: Checked settings.
         hardware: The four hardware bytes of the version reply.
     """
     ports = [antenna.port for antenna in settings.antennas]
-    powers = [(antenna.port, round(antenna.power_dbm * 100)) for antenna in settings.antennas]
-    if hardware[0] == M7E:  # names a port once, the others name it for transmission and reception
-        search_list = b"\x82" + bytes(ports)
-    else:
-        search_list = b"\x02" + bytes(port for port in ports for _ in range(2))
+    powers = powers_cdbm(settings)
+    per_port = b"".join(pack(">Bh", *power) for power in powers)
     power_commands = [
-        command(Op.SET_ANTENNA_PORT, bytes((0x04, _READ_POWER)) + b"".join(pack(">Bh", *power) for power in powers)),
-        command(Op.SET_ANTENNA_PORT, b"\x03" + b"".join(pack(">Bhh", port, power, power) for port, power in powers)),
+        command(Op.SET_ANTENNA_PORT, bytes((0x04, _READ_POWER)) + per_port),
+        power_of_both(powers),
     ]
     if len({power for _, power in powers}) == 1:
         power_commands.append(command(Op.SET_READ_POWER, pack(">h", powers[0][1])))
-    if settings.region is None:
-        region = Step("ask for the region", (command(Op.GET_REGION),))
-    else:
-        advice = f"give another region than {settings.region}, one that the module is built for"
-        region = Step("set the region", (command(Op.SET_REGION, bytes((REGIONS[settings.region.upper()],))),), advice)
+    m7e = hardware[0] == M7E  # names a port once, the others name it for transmission and reception
     return [
-        region,
+        region_step(settings, REGIONS),
+        *radio_steps(settings, b"\x82" + bytes(ports) if m7e else search_list(settings), power_commands),
+        Step(
+            "start continuous reading",
+            tuple(command(Op.MULTI_PROTOCOL_TAG_OP, plan.data()) for plan in PLANS),
+            "check region and antennas, and that the module can read continuously (M6e and later)",
+        ),
+    ]
+
+
+def region_step(settings: ReaderSettings, regions: Mapping[str, int]) -> Step:
+    """Sets the region, or asks for the one that the module has."""
+    if settings.region is None:
+        return Step("ask for the region", (command(Op.GET_REGION),))
+    code = regions[settings.region.upper()]
+    advice = f"give another region than {settings.region}, one that the module is built for"
+    return Step("set the region", (command(Op.SET_REGION, bytes((code,))),), advice)
+
+
+def powers_cdbm(settings: ReaderSettings) -> list[tuple[int, int]]:
+    """Port and transmit power of each antenna, in hundredths of a dBm."""
+    return [(antenna.port, round(antenna.power_dbm * 100)) for antenna in settings.antennas]
+
+
+def power_of_both(powers: Sequence[tuple[int, int]]) -> bytes:
+    """The command that sets the power per port, for reading and for writing alike."""
+    return command(Op.SET_ANTENNA_PORT, b"\x03" + b"".join(pack(">Bhh", port, power, power) for port, power in powers))
+
+
+def search_list(settings: ReaderSettings) -> bytes:
+    """The antennas to read on: option, then transmit and receive port of each."""
+    return b"\x02" + bytes(antenna.port for antenna in settings.antennas for _ in range(2))
+
+
+def radio_steps(settings: ReaderSettings, antennas: bytes, power_commands: Sequence[bytes]) -> list[Step]:
+    """What stands between the region and the start on every module.
+
+    The read filter must be off, or a tag that stays is reported once. The Gen2 session and target are set because
+    another program may have left some with which a tag answers only once; S0 and A let it answer in every round.
+
+    Args:
+        settings: Checked settings.
+        antennas: The data bytes of the search list.
+        power_commands: Frames that set the powers, the best first.
+    """
+    powers = powers_cdbm(settings)
+    return [
         Step("set the protocol Gen2", (command(Op.SET_PROTOCOL, GEN2.to_bytes(2, "big")),)),
         Step(
             "set the list of antennas",
-            (command(Op.SET_ANTENNA_PORT, search_list),),
-            f"give only antenna ports that the reader has; now {', '.join(map(str, ports))}",
+            (command(Op.SET_ANTENNA_PORT, antennas),),
+            f"give only antenna ports that the reader has; now {', '.join(str(port) for port, _ in powers)}",
         ),
         Step(
             "set the transmit power per antenna",
@@ -136,10 +133,5 @@ def steps(settings: ReaderSettings, hardware: bytes) -> list[Step]:
             "set the Gen2 target A",
             (command(Op.SET_PROTOCOL_CONFIG, bytes((GEN2, _TARGET, 1, 0))),),
             optional=True,
-        ),
-        Step(
-            "start continuous reading",
-            tuple(command(Op.MULTI_PROTOCOL_TAG_OP, plan.data()) for plan in PLANS),
-            "check region and antennas, and that the module can read continuously (M6e and later)",
         ),
     ]

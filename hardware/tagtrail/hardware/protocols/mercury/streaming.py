@@ -27,6 +27,7 @@ TMR_SR_parseMetadataFromMessage, TMR_SR_cmdStopReading.
 """
 
 from enum import IntEnum, IntFlag
+from functools import lru_cache
 from struct import pack, unpack_from
 from typing import Final
 
@@ -71,6 +72,7 @@ class Kind(IntEnum):
 
 
 STOP: Final = b"\0\0" + bytes((Action.STOP,))
+_HEAD_SIZE_MAX: Final = 7
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -155,6 +157,11 @@ def parse_head(data: bytes) -> Head:
     Raises:
         BadData: ``truncated``.
     """
+    return _parse_head(data[:_HEAD_SIZE_MAX])
+
+
+@lru_cache(maxsize=256)  # a stream has the same head on all its tags
+def _parse_head(data: bytes) -> Head:
     multiselect = bool(data) and data[0] & MULTISELECT == MULTISELECT
     position = 1 if multiselect else 0
     if len(data) < position + 4:

@@ -151,6 +151,7 @@ GEN2: Final = 5
 M6E: Final = 0x18
 M7E: Final = 0x38
 _MODELS: Final = {M6E: "M6e", 0x19: "M6e-i", 0x20: "M6e-Micro", 0x30: "M6e-Nano", M7E: "M7e", 0x80: "M3e"}
+_SILION_MODELS: Final = {0xA1: "SLR1200", 0xA4: "SQM5000", 0xA8: "SLR5800"}
 _M7E_KINDS: Final = ("Pico", "Deka", "Hecto", "Mega", "Tera")
 
 
@@ -164,6 +165,8 @@ def model_name(hardware: bytes) -> str:
         return f"M7e-{_M7E_KINDS[hardware[3]]}"
     if hardware[0] < M6E:
         return "M5e or older"
+    if is_silion(hardware):
+        return f"Silion {_SILION_MODELS.get(hardware[0], f'module of hardware {hardware.hex().upper()}')}"
     return _MODELS.get(hardware[0], f"module of unknown hardware {hardware.hex().upper()}")
 
 

@@ -12,15 +12,15 @@ Source: Mercury API, ``serial_reader_l3.c``, TMR_SR_parseMetadataOnly and TMR_SR
 ``tmr_tag_data.h``, TMR_TRD_MetadataFlag; the CRC and the PC word: GS1 EPC Gen2 v2, 6.3.2.1.2 and annex F.
 """
 
-from binascii import crc_hqx
 from collections.abc import Mapping
 from functools import lru_cache
-from struct import Struct, error, unpack_from
+from struct import Struct, error
 from typing import Final
 
 import msgspec
 
 from tagtrail.hardware.errors import BadData
+from tagtrail.hardware.protocols.epc import EPC_SIZE_MAX, EPC_SIZE_MIN, epc_crc, with_pc
 from tagtrail.hardware.protocols.interface import TagSeen
 from tagtrail.hardware.protocols.mercury.tables import GEN2
 
@@ -56,8 +56,6 @@ _BITS: Final = Struct(">H")
 _PC_HAS_XPC: Final = 0x02
 _XPC_HAS_SECOND: Final = 0x80
 _TAG_TYPE_SIZE_MAX: Final = 8
-EPC_SIZE_MIN, EPC_SIZE_MAX = 4, 62
-"""Bytes. Two words is the shortest EPC found in practice, 31 words the longest that a PC word can announce."""
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
@@ -165,8 +163,14 @@ def unpack_ebv(source: bytes, position: int) -> tuple[int, int]:
     raise BadData("truncated", "an extensible bit vector has no end")
 
 
-def unpack_record(source: bytes, position: int, flags: int) -> tuple[Record, int]:
+def unpack_record(source: bytes, position: int, flags: int, *, short: bool = False) -> tuple[Record, int]:
     """Read one tag record.
+
+    Args:
+        source: Where it is.
+        position: Where it begins.
+        flags: The metadata in it.
+        short: The length of the EPC block is one number of bytes, as Silion modules write it, not two of bits.
 
     Returns:
         The record and the position behind it.
@@ -175,39 +179,46 @@ def unpack_record(source: bytes, position: int, flags: int) -> tuple[Record, int
         BadData: ``truncated``, ``metadata-flags``, or ``epc-length`` where the bits do not hold PC and CRC.
     """
     fields, data, data_error, position = unpack_fields(source, position, flags)
-    if position + 2 > len(source):
-        raise BadData("truncated", "the frame ends before the EPC")
-    (bits,) = unpack_from(">H", source, position)
-    block, position = _take(source, position + 2, (bits + 7) // 8)
-    gen2 = fields.get("protocol", GEN2) == GEN2
+    length, position = _take(source, position, 1 if short else 2)
+    bits = length[0] << 3 if short else length[0] << 8 | length[1]
+    block, position = _take(source, position, (bits + 7) // 8)
+    pc, epc, crc, crc_ok = _cut_block(block, fields.get("protocol", GEN2) == GEN2)
+    return Record(fields, data, data_error, bits, pc, epc, crc, crc_ok), position
+
+
+@lru_cache(maxsize=4096)
+def _cut_block(block: bytes, gen2: bool) -> tuple[bytes, bytes, bytes, bool]:
+    """PC with XPC, EPC, CRC, and whether that fits; remembered, since the same tags are read over and over."""
     pc_size = 0
     if gen2:
         pc_size = 2
         if len(block) > pc_size and block[0] & _PC_HAS_XPC:
             pc_size = 6 if block[2] & _XPC_HAS_SECOND else 4
     if len(block) < pc_size + 2:
-        raise BadData("epc-length", f"{bits} bits do not hold PC, EPC and CRC")
+        raise BadData("epc-length", f"{len(block)} bytes do not hold PC, EPC and CRC")
     crc = block[-2:]
-    crc_ok = not gen2 or crc_hqx(block[:-2], 0xFFFF) ^ 0xFFFF == crc[0] << 8 | crc[1]
-    return Record(fields, data, data_error, bits, block[:pc_size], block[pc_size:-2], crc, crc_ok), position
+    crc_ok = not gen2 or epc_crc(block[:-2]) == crc[0] << 8 | crc[1]
+    return block[:pc_size], block[pc_size:-2], crc, crc_ok
 
 
 @lru_cache(maxsize=4096)
-def epc_block(epc: str) -> bytes:
-    """The EPC block of a Gen2 tag: bits, PC word, EPC, CRC.
+def epc_block(epc: str, *, short: bool = False) -> bytes:
+    """The EPC block of a Gen2 tag: length, PC word, EPC, CRC.
 
     >>> epc_block("000000000000000000001545").hex()
     '00803000000000000000000000001545e94a'
 
+    Args:
+        epc: Hex digits.
+        short: As of `unpack_record`.
+
     Raises:
         ValueError: Not hex, not whole 16-bit words, or longer than a PC word can say.
     """
-    code = bytes.fromhex(epc)
-    if len(code) % 2 or len(code) > EPC_SIZE_MAX:
-        raise ValueError(f"EPC {epc}: a Gen2 EPC is 0 to {EPC_SIZE_MAX // 2} words of 4 hex digits")
-    block = (len(code) // 2 << 11).to_bytes(2, "big") + code
-    crc = crc_hqx(block, 0xFFFF) ^ 0xFFFF
-    return ((len(block) + 2) * 8).to_bytes(2, "big") + block + crc.to_bytes(2, "big")
+    block = with_pc(epc)
+    size = len(block) + 2
+    length = bytes((size,)) if short else (size * 8).to_bytes(2, "big")
+    return length + block + epc_crc(block).to_bytes(2, "big")
 
 
 def antenna_port(raw: int, *, plain: bool | None) -> int:
