@@ -48,7 +48,7 @@ def test_the_edge_alone_has_five_packages_at_most_and_no_numpy(wheel: Path, tmp_
     environment = tmp_path / "bare"
     venv.create(environment, with_pip=True)
     python = environment / "bin" / "python"
-    pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    pip: list[str | Path] = [python, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     lock = ROOT / "requirements.lock"
     done = subprocess.run([*pip, "install", "-c", lock, f"{wheel}[edge]"], capture_output=True, text=True, check=False)
     if done.returncode != 0 and "No matching distribution" in done.stderr:
