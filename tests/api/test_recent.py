@@ -20,6 +20,34 @@ def test_an_answer_is_shared_until_it_is_old() -> None:
     assert made == ["a", "b", "a"]
 
 
+def test_what_took_long_is_kept_longer() -> None:
+    time_s = [0.0]
+
+    def make(_: str) -> float:
+        time_s[0] += 1.0
+        return time_s[0]
+
+    recent = Recent(2.0, make, lambda: time_s[0])
+    assert recent.get("a") == 1
+    time_s[0] = 9.9
+    assert recent.get("a") == 1
+    time_s[0] = 10.0
+    assert recent.get("a") == 11
+
+
+def test_what_waited_very_long_is_not_kept_for_ever() -> None:
+    time_s = [0.0]
+
+    def make(_: str) -> float:
+        time_s[0] += 60.0
+        return time_s[0]
+
+    recent = Recent(2.0, make, lambda: time_s[0])
+    assert recent.get("a") == 60
+    time_s[0] = 70.0
+    assert recent.get("a") == 130
+
+
 def test_who_asks_meanwhile_waits_for_the_same_answer() -> None:
     begun, go_on = threading.Event(), threading.Event()
     made: list[str] = []

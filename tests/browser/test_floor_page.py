@@ -290,4 +290,13 @@ def test_it_prints_both_floors(shop: Shop, open_page: OpenPage, artefacts: Path)
     page.emulate_media(media="print")
     expect(page.locator('.floor[data-floor="1F"]')).to_be_visible()
     expect(page.locator('.floor[data-floor="2F"]')).to_be_visible()
+    ground, upper, legend = (
+        page.locator(where).bounding_box()
+        for where in ('.floor[data-floor="1F"]', '.floor[data-floor="2F"]', "#legend")
+    )
+    assert ground
+    assert upper
+    assert legend
+    assert ground["y"] + ground["height"] <= upper["y"]  # nothing covers anything
+    assert upper["y"] + upper["height"] <= legend["y"]
     page.screenshot(path=artefacts / "floor-print.png", full_page=True)

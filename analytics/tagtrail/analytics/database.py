@@ -7,6 +7,7 @@ from typing import Final, LiteralString, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import psycopg
+from psycopg import sql
 from psycopg.rows import TupleRow
 
 from tagtrail.analytics.placement import Layout
@@ -180,18 +181,18 @@ def load_reads(
 ) -> Rows:
     """Reads between two times, both included, of all tags or some; sorted by tag and time."""
     # A join and not "= ANY": the server looks the tag up in a hash table, instead of in the list from its begin.
-    wanted = "" if tag_ids is None else " JOIN unnest(%(tags)s::bigint[]) AS wanted (tag_id) USING (tag_id)"
-    query = (
+    wanted = "" if tag_ids is None else "JOIN unnest(%(tags)s::bigint[]) AS wanted (tag_id) USING (tag_id)"
+    query = sql.SQL(
         "SELECT count(*), array_agg(time), array_agg(tag_id), array_agg(antenna_id),"
-        f" array_agg(coalesce(rssi_dbm, 'NaN')), array_agg(count) FROM tag_read{wanted}"  # noqa: S608
+        " array_agg(coalesce(rssi_dbm, 'NaN')), array_agg(count) FROM tag_read {}"
         " WHERE store_id = %(store)s AND time BETWEEN %(begin)s AND %(end)s"
-    )
+    ).format(sql.SQL(wanted))
     values: dict[str, object] = {"store": store_id, "tags": None if tag_ids is None else list(tag_ids)}
     pieces = [np.empty(0, dtype=ROW)]
     with connection.cursor(binary=True) as cursor:
         for begin_us in range(from_us, to_us + 1, PIECE_US):
             end_us = min(begin_us + PIECE_US - 1, to_us)
-            cursor.execute(query.encode(), values | {"begin": moment(begin_us), "end": moment(end_us)})
+            cursor.execute(query, values | {"begin": moment(begin_us), "end": moment(end_us)})
             pieces.append(_rows_of_arrays(cursor))
     rows = np.concatenate(pieces)
     return rows[np.lexsort((rows["time_us"], rows["tag_id"]))]

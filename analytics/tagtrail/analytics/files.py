@@ -89,10 +89,9 @@ def _read_parquet(path: Path) -> pd.DataFrame:
 
 def _read_csv(path: Path) -> pd.DataFrame:
     with path.open("rb") as file:
-        if not file.read(1):
-            return empty_reads()
-        file.seek(0)
         header = file.readline().decode("utf-8-sig").strip().split(",")
+        if not file.read(1):  # pyarrow takes a header without rows for a fault
+            return empty_reads()
         file.seek(0)
         # As text, so that a fault can be told with its row; thanks to the dictionary few different texts are checked.
         types = {name: pa.dictionary(pa.int32(), pa.string()) for name in READS if name != TIME} | {TIME: pa.string()}
@@ -133,7 +132,7 @@ def _times(texts: "pd.Series[str]", faults: list[str]) -> "pd.Series[pd.Timestam
 
 def _numbers(texts: "pd.Series[str]", faults: list[str], *, whole: bool) -> "pd.Series[Any]":
     numbers = pd.to_numeric(texts.cat.categories.to_series(), errors="coerce").to_numpy(dtype=np.float64)
-    wrong = ~np.isfinite(numbers) | (whole & (numbers % 1 != 0))
+    wrong = ~np.isfinite(numbers) | (whole & (np.rint(numbers) != numbers))
     codes = texts.cat.codes.to_numpy()
     if wrong.any():
         row = int((wrong[codes] & (codes >= 0)).argmax())

@@ -227,9 +227,10 @@ class StoreAnalyzer:
         """Whole runs that have a read between two times, of some tags or all."""
         silence_us = self._memory.silence_us
         low_us, high_us = from_us - silence_us, to_us + silence_us
-        while tag_ids is None or tag_ids:
+        rows = self._load(low_us, high_us, clock_us, tag_ids)
+        while len(rows):
             cut_off = []
-            for tag_id, mine in split_by_tag(self._load(low_us, high_us, clock_us, tag_ids)):
+            for tag_id, mine in split_by_tag(rows):
                 runs = runs_between(mine, from_us, to_us, silence_us)
                 if not len(runs):
                     continue
@@ -237,8 +238,13 @@ class StoreAnalyzer:
                     cut_off.append(tag_id)
                 else:
                     yield tag_id, runs
-            tag_ids = cut_off
+            if not cut_off:
+                return
             span_us = high_us - low_us
+            earlier = self._load(low_us - span_us, low_us - 1, clock_us, cut_off)
+            later = self._load(high_us + 1, high_us + span_us, clock_us, cut_off)
+            rows = np.concatenate([earlier, rows[np.isin(rows["tag_id"], cut_off)], later])
+            rows = rows[np.argsort(rows["tag_id"], kind="stable")]
             low_us, high_us = low_us - span_us, high_us + span_us
 
     def _tell(self, message: str) -> None:

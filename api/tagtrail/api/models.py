@@ -171,7 +171,7 @@ class ZoneDay(BaseModel):
 class Flow(BaseModel):
     """Steps from a zone to the next one within one stay in the store.
 
-    Aisles and lifts are passed over, for they lead everywhere: from perfume through an aisle to shoes is a step to shoes.
+    Aisles and lifts lead everywhere and are passed over: from perfume through an aisle to shoes is a step to shoes.
     """
 
     from_zone: str

@@ -34,34 +34,40 @@ class _Step(NamedTuple):
 
 
 _TOTALS = """
-    SELECT count(*) FILTER (WHERE zone = %(zone)s) AS visits,
-           count(DISTINCT tag_id) FILTER (WHERE zone = %(zone)s) AS visitors,
-           count(DISTINCT tag_id) AS store_visitors,
-           count(*) FILTER (WHERE zone = %(zone)s AND NOT open) AS sample,
-           percentile_cont(ARRAY[0.25, 0.5, 0.75]) WITHIN GROUP (ORDER BY extract(epoch FROM exit - enter))
-               FILTER (WHERE zone = %(zone)s AND NOT open) AS quartiles
-    FROM visit WHERE store_id = %(store_id)s AND enter >= %(since)s AND enter < %(until)s
+    SELECT count(*) AS visits, count(DISTINCT tag_id) AS visitors, count(*) FILTER (WHERE NOT open) AS sample,
+           percentile_cont(ARRAY[0.25, 0.5, 0.75]) WITHIN GROUP (ORDER BY extract(epoch FROM exit - enter)::float8)
+               FILTER (WHERE NOT open) AS quartiles,
+           (SELECT count(*) FROM (
+               SELECT FROM visit
+               WHERE store_id = %(store_id)s AND enter >= %(since)s AND enter < %(until)s GROUP BY tag_id
+           ) tag) AS store_visitors
+    FROM visit WHERE store_id = %(store_id)s AND enter >= %(since)s AND enter < %(until)s AND zone = %(zone)s
 """
 _HOURS = """
     SELECT date_trunc('hour', enter, %(timezone)s) AS time, count(*) AS visits
     FROM visit WHERE store_id = %(store_id)s AND enter >= %(since)s AND enter < %(until)s AND zone = %(zone)s
     GROUP BY 1 ORDER BY 1
 """
-# Neighbours in a trip, with passages passed over. A visit back to the same zone is no step; after the last stay of an ended trip the tag has left.
+# Neighbours in a trip, with passages passed over. A visit back to the same zone is no step; after the last stay of an
+# ended trip the tag has left.
 _STEPS = """
-    WITH chain AS (
-        SELECT v.zone, t.open,
-               lag(v.zone) OVER trip AS before, lead(v.zone) OVER trip AS after
-        FROM visit v JOIN trip t USING (store_id, tag_id, trip)
-        WHERE v.store_id = %(store_id)s AND v.enter >= %(since)s AND v.enter < %(until)s
-          AND (v.zone = %(zone)s OR v.zone = ANY(%(goals)s))
-        WINDOW trip AS (PARTITION BY v.tag_id, v.trip ORDER BY v.enter)
+    WITH day AS (
+        SELECT tag_id, trip, zone, enter FROM visit
+        WHERE store_id = %(store_id)s AND enter >= %(since)s AND enter < %(until)s
+    ), chain AS (
+        SELECT tag_id, trip, zone, lag(zone) OVER trip AS before, lead(zone) OVER trip AS after
+        FROM day
+        WHERE (tag_id, trip) IN (SELECT tag_id, trip FROM day WHERE zone = %(zone)s)
+          AND (zone = %(zone)s OR zone = ANY(%(goals)s))
+        WINDOW trip AS (PARTITION BY tag_id, trip ORDER BY enter)
+    ), here AS (
+        SELECT before, after, NOT open AS ended FROM chain JOIN trip USING (tag_id, trip)
+        WHERE zone = %(zone)s AND store_id = %(store_id)s
     )
-    SELECT after AS zone, true AS forward, NOT open AS ended, count(*) AS steps
-    FROM chain WHERE zone = %(zone)s AND after IS DISTINCT FROM zone GROUP BY 1, 3
+    SELECT after AS zone, true AS forward, ended, count(*) AS steps
+    FROM here WHERE after IS DISTINCT FROM %(zone)s GROUP BY 1, 3
     UNION ALL
-    SELECT before, false, true, count(*)
-    FROM chain WHERE zone = %(zone)s AND before <> zone GROUP BY 1
+    SELECT before, false, true, count(*) FROM here WHERE before <> %(zone)s GROUP BY 1
     ORDER BY steps DESC, zone
 """
 

@@ -3,16 +3,18 @@
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from datetime import time as time_of_day
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import msgspec
 import psycopg
 
-from tagtrail.hardware.clock import ScaledClock, parse_clock
+from tagtrail.hardware.clock import ScaledClock, parse_clock, utc_us
 from tagtrail.hardware.errors import GiveUp
-from tagtrail.hardware.store import load_store
+from tagtrail.hardware.store import Store, load_store
 from tagtrail.simulator.settings import store_path
 from tagtrail.stack import comparison
 from tagtrail.stack.broker import Kind
@@ -22,6 +24,8 @@ from tagtrail.stack.progress import Progress, Step
 
 Database = psycopg.Connection[tuple[Any, ...]]
 
+OPENS: Final = time_of_day(10, 0)
+"""When a simulated store opens, local time."""
 PROGRESS_S: Final = 5.0
 PAUSE_US: Final = 3_600_000_000
 """An hour between two runs in one data directory, so that no trip reaches from one into the other."""
@@ -79,15 +83,16 @@ def run_demo(options: DemoOptions) -> int:
 
 
 def _plan(options: DemoOptions, store_file: Path, data_dir: Path) -> Plan:
-    now_us = time.time_ns() // 1000
-    # A bounded run ends about now, so that its times lie in the past, as real ones do.
-    wanted_us = now_us - (int(options.minutes * 60e6) if options.once else 0)
+    store = load_store(store_file)
+    wanted_us = _last_trading_us(store, options.minutes)
 
     def clock(newest_us: int | None) -> str:
         """Start behind what an earlier run left in the data directory: its shoppers have the same tags."""
+        now_us = time.time_ns() // 1000
+        if options.speed == 1 and (newest_us is None or newest_us < now_us):
+            return "real"
         origin_us = wanted_us if newest_us is None else max(wanted_us, newest_us + PAUSE_US)
-        real = options.speed == 1 and origin_us == now_us
-        return "real" if real else ScaledClock(time.time_ns() // 1000, origin_us, options.speed).text()
+        return ScaledClock(now_us, origin_us, options.speed).text()
 
     ports_dir, truth_dir = data_dir / "ports", data_dir / "truth"
     ports_dir.mkdir(exist_ok=True)
@@ -103,7 +108,7 @@ def _plan(options: DemoOptions, store_file: Path, data_dir: Path) -> Plan:
         ]  # fmt: skip
     return Plan(
         store_file=store_file,
-        store=load_store(store_file),
+        store=store,
         data_dir=data_dir,
         clock=clock,
         api_port=options.port,
@@ -112,6 +117,15 @@ def _plan(options: DemoOptions, store_file: Path, data_dir: Path) -> Plan:
         source=source,
         ports_dir=ports_dir,
     )
+
+
+def _last_trading_us(store: Store, minutes: float) -> int:
+    """The last time that a shop opened long enough ago for a bounded run to lie in the past, as real times do."""
+    now = datetime.now(ZoneInfo(store.store.timezone))
+    opened = now.replace(hour=OPENS.hour, minute=OPENS.minute, second=0, microsecond=0)
+    while opened + timedelta(minutes=minutes) > now:
+        opened -= timedelta(days=1)
+    return utc_us(opened)
 
 
 def _follow(machine: Machine, options: DemoOptions, truth_dir: Path, progress: Progress) -> None:

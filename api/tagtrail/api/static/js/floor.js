@@ -34,7 +34,7 @@ export class FloorPlan {
   redraw() {
     const { clientWidth: width, clientHeight: height } = this.stage;
     const size = `${width} ${height}`; // drawing nothing twice ends the observer's rounds
-    if (this.drawn === this.layout && this.size === size) return;
+    if (this.drawn === this.layout && (this.size === size || matchMedia("print").matches)) return; // paper only scales
     [this.drawn, this.size] = [this.layout, size];
     this.scale = Math.max(1, Math.min((width - 2 * MARGIN) / this.width_m, (height - 2 * MARGIN) / this.depth_m));
     this.zones.clear();

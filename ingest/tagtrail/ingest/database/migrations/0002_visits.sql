@@ -46,7 +46,7 @@ SELECT s.store, v.zone,
 FROM visit v JOIN store s USING (store_id)
 GROUP BY 1, 2, 3;
 
--- Flows: steps from a zone to the next one within a trip, per hour.
+-- Flows: steps from a zone to the next other one within a trip, per hour.
 CREATE VIEW flow_hour AS
 SELECT store, from_zone, to_zone, date_bin(INTERVAL '1 hour', enter, TIMESTAMPTZ '2000-01-01 00:00:00+00') AS time,
        count(*) AS steps
@@ -55,5 +55,5 @@ FROM (
            lag(v.zone) OVER (PARTITION BY v.store_id, v.tag_id, v.trip ORDER BY v.enter) AS from_zone
     FROM visit v JOIN store s USING (store_id)
 ) step
-WHERE from_zone IS NOT NULL
+WHERE from_zone <> to_zone  -- a zone left and entered again with nothing in between is no step
 GROUP BY 1, 2, 3, 4;

@@ -1,0 +1,78 @@
+"""`tagtrail analyze` on files: settings, results, accuracy on a simulated store."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tagtrail.analytics.files import read_reads, write_table
+from tagtrail.analytics.measures import compute_dwell, compute_floor_traffic
+from tagtrail.analytics.service import run
+from tagtrail.analytics.settings import AnalyzeSettings
+from tagtrail.hardware.errors import FaultsError
+from tagtrail.hardware.store import load_store
+from tagtrail.simulator.settings import store_path
+from tagtrail.simulator.simulate import simulate_to_files
+from walks import START_US, frame_of, random_reads, store_text
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (AnalyzeSettings(), ["set reads, store and out to analyse a file, or dsn to work on a database"]),
+        (AnalyzeSettings(reads="r.csv"), ["store: needed together with reads", "out: needed together with reads"]),
+        (AnalyzeSettings(dsn="x", out="o"), ["out: works together with reads only; set reads, or leave it out"]),
+        (AnalyzeSettings(dsn="x", poll_s=0), ["poll_s 0: 0.01 to 3600 allowed"]),
+        (AnalyzeSettings(dsn="x", visit_gap_s=float("nan")), ["visit_gap_s nan: 1 to 3600 allowed"]),
+        (AnalyzeSettings(dsn="x", trip_gap_s=30), ["trip_gap_s 30 is less than visit_gap_s 60"]),
+        (AnalyzeSettings(dsn="x", clock="noon"), ["clock 'noon': expected 'real' or 'ANCHOR_US,ORIGIN_US,RATE'"]),
+        (AnalyzeSettings(dsn="x"), []),
+        (AnalyzeSettings(reads="r.csv", store="s.toml", out="o"), []),
+    ],
+)
+def test_settings_say_what_is_wrong(settings: AnalyzeSettings, words: list[str]) -> None:
+    assert settings.faults() == words
+
+
+def test_files_in_files_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "store.toml").write_text(store_text())
+    reads = frame_of(random_reads(1, tags=5))
+    reads.loc[0, "antenna"] = 8
+    write_table(reads, tmp_path / "reads.parquet")
+    settings = AnalyzeSettings(
+        store=str(tmp_path / "store.toml"), reads=str(tmp_path / "reads.parquet"), out=str(tmp_path / "out")
+    )
+    assert run(settings) == 0
+    printed = capsys.readouterr()
+    assert "not used: 1 reads, reader r01, antenna 8 is not in the store file" in printed.out
+    assert f"looking for visits in {len(reads)} reads" in printed.err
+    visits = pd.read_parquet(tmp_path / "out" / "visits.parquet")
+    assert pd.read_csv(tmp_path / "out" / "traffic.csv")["visits"].sum() == len(visits)
+    assert pd.read_csv(tmp_path / "out" / "dwell.csv")["visits"].sum() == len(visits)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "visits.parquet", "trips.parquet", "traffic.csv", "flows.csv", "dwell.csv",
+    }  # fmt: skip
+
+
+def test_a_missing_file_is_one_clear_fault(tmp_path: Path) -> None:
+    (tmp_path / "store.toml").write_text(store_text())
+    settings = AnalyzeSettings(store=str(tmp_path / "store.toml"), reads="none.csv", out=str(tmp_path))
+    with pytest.raises(FaultsError, match=r"none\.csv: there is no such file"):
+        run(settings)
+
+
+def test_estimates_are_near_the_truth_of_a_simulated_store(tmp_path: Path) -> None:
+    """Bounds well beyond what the rule reaches (docs/analytics.md), so that only something broken passes them."""
+    simulate_to_files(load_store(store_path("riverside")), seed=3, minutes=30, out=tmp_path, start_us=START_US)
+    settings = AnalyzeSettings(
+        store=str(store_path("riverside")), reads=str(tmp_path / "reads.parquet"), out=str(tmp_path)
+    )
+    run(settings)
+    truth, visits = (pd.read_parquet(tmp_path / name) for name in ("visits_truth.parquet", "visits.parquet"))
+    read = set(read_reads(tmp_path / "reads.parquet")["epc"])
+    assert set(visits["epc"]) <= read
+    assert truth["epc"].nunique() * 0.9 <= visits["epc"].nunique() <= truth["epc"].nunique()
+    for measure, of in (("visits", compute_floor_traffic), ("total_s", compute_dwell)):
+        true, estimated = (of(visits=table).set_index("zone")[measure] for table in (truth, visits))
+        error = estimated.reindex(true.index, fill_value=0).sub(true).abs().sum() / true.sum()
+        assert error < 0.4, f"{measure}: {error:.2f}"
