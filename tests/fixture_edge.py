@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import math
 import os
 import pty
 import select
@@ -22,7 +23,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from tagtrail.hardware.protocols import load_family
-from tagtrail.hardware.protocols.interface import TagSeen
+from tagtrail.hardware.protocols.interface import ReaderModel, TagSeen
 from tagtrail.hardware.reads import TagRead
 from tagtrail.hardware.wire import (
     AgentStatus,
@@ -44,6 +45,10 @@ STORE, AGENT = "riverside", "edge-1"
 LINE_BYTES_MAX = 2000
 """A pseudo-terminal holds 4096 bytes; what comes on top of that would be lost, as on a real line."""
 
+OPENING_S = 0.2
+"""A port is flushed while it is opened: a reader that is not spoken to waits a moment. On a real line it would not, and
+what it says in that instant is lost."""
+
 
 def wait_for(condition: Callable[[], object], what: str, limit_s: float = 30.0) -> None:
     until_s = time.monotonic() + limit_s
@@ -54,60 +59,128 @@ def wait_for(condition: Callable[[], object], what: str, limit_s: float = 30.0) 
 
 
 class PtyReader:
-    """The model of a Mercury reader behind a real pseudo-terminal."""
+    """The model of a reader behind a real pseudo-terminal; of a Mercury reader unless another one is given.
 
-    def __init__(self, path: Path) -> None:
-        self.model = load_family("mercury").reader()
+    As on a real line, bytes reach nobody while nobody has the port open; so nothing is said then.
+    """
+
+    def __init__(self, path: Path, model: ReaderModel | None = None) -> None:
+        self.model = model or load_family("mercury").reader()
+        self.mute = False
+        """Hears nothing and says nothing, but reads on."""
+        self.tags_per_turn = 20
+        self.said = [bytearray()]
+        """What reached the port; broken off where the reader lost its power."""
         self._path = path
-        self._master, self._slave = pty.openpty()
-        tty.setraw(self._slave)
-        path.symlink_to(os.ttyname(self._slave))
         self._todo: list[TagSeen] = []
         self._lock = threading.Lock()
         self._stop = threading.Event()
-        self._rebooting = threading.Event()
+        self._master: int | None = None
+        self._idle_s = 0.0
+        self.plug()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
 
+    def plug(self) -> None:
+        """Appear as a new port at the same path."""
+        master, slave = pty.openpty()
+        tty.setraw(slave)
+        self._slave_name = os.ttyname(slave)
+        os.close(slave)  # so the master is told whether anybody has the port open
+        with self._lock:
+            self._master, self._quiet_until_s = master, math.inf
+        self._path.symlink_to(self._slave_name)
+
+    def unplug(self) -> None:
+        """Disappear; what is still in the line is lost."""
+        with self._lock:
+            self._path.unlink()
+            assert self._master is not None
+            os.close(self._master)
+            self._master = None
+
     def see(self, epcs: list[str], antenna: int = 1, rssi_dbm: float = -60.0) -> None:
         """Report these tags as soon as the reader streams."""
+        self.see_tags([TagSeen(epc=epc, antenna=antenna, rssi_dbm=rssi_dbm) for epc in epcs])
+
+    def see_tags(self, seen: list[TagSeen]) -> None:
+        """Report these sightings as soon as the reader streams."""
         with self._lock:
-            self._todo += [TagSeen(epc=epc, antenna=antenna, rssi_dbm=rssi_dbm) for epc in epcs]
+            self._todo += seen
 
     @property
     def told(self) -> bool:
         with self._lock:
             return not self._todo
 
-    def reboot(self) -> None:
-        """Lose power for a moment."""
-        self._rebooting.set()
+    def reboot(self, during: TagSeen | None = None) -> None:
+        """Lose power for a moment, perhaps in the middle of the report of a tag."""
+        with self._lock:
+            report = b"" if during is None else self.model.tag(during)
+            while during is not None and not report:  # between two rounds nothing is reported
+                if self._turn() and self.model.streaming:
+                    report = self.model.tag(during)
+            self._say(report[: len(report) // 2])
+            self._say(self.model.reboot())
+            self.said.append(bytearray())
+
+    def say(self, data: bytes) -> None:
+        """Say something that the model has made."""
+        with self._lock:
+            self._say(data)
 
     def close(self) -> None:
         self._stop.set()
         self._thread.join()
-        os.close(self._master)
-        os.close(self._slave)
-        self._path.unlink()
+        if self._master is not None:
+            self.unplug()
 
     def _run(self) -> None:
-        idle_s = 0.0
         while not self._stop.is_set():
-            ready, _, _ = select.select([self._master], [], [], 0.01)
-            out = self.model.feed(os.read(self._master, 4096)) if ready else b""
-            if self._rebooting.is_set():
-                self._rebooting.clear()
-                out += self.model.reboot()
-            waiting = struct.unpack("i", fcntl.ioctl(self._slave, termios.FIONREAD, b"\0" * 4))[0]
-            if self.model.streaming and waiting < LINE_BYTES_MAX:
-                with self._lock:
-                    now, self._todo = self._todo[:20], self._todo[20:]
-                out += b"".join(map(self.model.tag, now))
-                if time.monotonic() > idle_s:
-                    idle_s = time.monotonic() + 0.5
-                    out += self.model.idle(0)
-            if out and waiting < LINE_BYTES_MAX:
-                os.write(self._master, out)
+            with self._lock:
+                heard = self._turn()
+            if not heard:
+                self._stop.wait(0.01)
+
+    def _turn(self) -> bool:
+        """Hear and say what is due; returns whether anything was heard."""
+        if self._master is None:
+            return False
+        poll = select.poll()
+        poll.register(self._master, select.POLLIN)
+        ready = dict(poll.poll(0)).get(self._master, 0)
+        heard = os.read(self._master, 4096) if ready & select.POLLIN else b""
+        now_s = time.monotonic()
+        if ready & select.POLLHUP:
+            self._quiet_until_s = math.inf
+        elif heard:
+            self._quiet_until_s = 0.0
+        elif self._quiet_until_s == math.inf:
+            self._quiet_until_s = now_s + OPENING_S
+        if self.mute:
+            return False
+        if heard:
+            self._say(self.model.feed(heard))
+        if self.model.streaming and now_s >= self._quiet_until_s and self._waiting() < LINE_BYTES_MAX:
+            now, self._todo = self._todo[: self.tags_per_turn], self._todo[self.tags_per_turn :]
+            self._say(b"".join(map(self.model.tag, now)))
+            if now_s > self._idle_s:
+                self._idle_s = now_s + 0.5
+                self._say(self.model.idle(0))
+        return bool(heard)
+
+    def _say(self, data: bytes) -> None:
+        if self._master is not None and data and time.monotonic() >= self._quiet_until_s:
+            os.write(self._master, data)
+            self.said[-1] += data
+
+    def _waiting(self) -> int:
+        """Bytes that wait in the port."""
+        slave = os.open(self._slave_name, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)
+        try:
+            return int(struct.unpack("i", fcntl.ioctl(slave, termios.FIONREAD, b"\0" * 4))[0])
+        finally:
+            os.close(slave)
 
 
 class MemoryIngest:

@@ -8,6 +8,7 @@ from tagtrail.hardware.protocols import FAMILIES, load_family
 from tagtrail.hardware.protocols._template import family as template_family
 from tagtrail.hardware.protocols.interface import (
     AntennaSettings,
+    Counters,
     Event,
     HostSession,
     ReaderFamily,
@@ -40,6 +41,7 @@ class Wire(Generic[Host, Model]):
         self.events: list[Event] = []
         self.answers = True
         self._pieces: deque[tuple[bytes, bool]] = deque()
+        self._untold: deque[TagSeen] = deque()
 
     def open(self) -> None:
         self.write(self.host.open(self.now_s))
@@ -54,6 +56,18 @@ class Wire(Generic[Host, Model]):
         self._send(self.noise(data), to_host=True)
         self._exchange()
 
+    def see(self, seen: TagSeen) -> None:
+        """The reader sees a tag, in this round or the next."""
+        self._untold.append(seen)
+        self.say(self._tell())
+
+    def _tell(self) -> bytes:
+        data = b""
+        while self._untold and self.reader.streaming and (told := self.reader.tag(self._untold[0])):
+            data += told
+            self._untold.popleft()
+        return data
+
     def _send(self, data: bytes, *, to_host: bool) -> None:
         self._pieces.extend((data[at : at + self.piece], to_host) for at in range(0, len(data), self.piece))
 
@@ -65,7 +79,7 @@ class Wire(Generic[Host, Model]):
                 self.events += events
                 self._send(self.to_reader(out), to_host=False)
             else:
-                answer = self.reader.feed(data)
+                answer = self.reader.feed(data) + self._tell()
                 if self.answers:
                     self._send(self.noise(answer), to_host=True)
 
@@ -125,6 +139,16 @@ def settings_for(family: ReaderFamily) -> ReaderSettings:
     return ReaderSettings(region="EU", antennas=tuple(AntennaSettings(*port) for port in powers_for(family).items()))
 
 
+def decoded_tags(family: ReaderFamily, data: bytes) -> list[str]:
+    """EPCs that `decode` finds, a fault being none."""
+    found = []
+    for meaning in family.decode([data], Counters()):
+        tags = meaning.get("tags", [meaning])
+        assert isinstance(tags, list)
+        found += [str(tag["epc"]) for tag in tags if "epc" in tag and "fault" not in tag and "fault" not in meaning]
+    return found
+
+
 class FamilyWire(Wire[HostSession, ReaderModel]):
     """A wire for any family, that waits for a reader between two rounds, and opens again after a failure."""
 
@@ -156,7 +180,7 @@ class FamilyWire(Wire[HostSession, ReaderModel]):
         """The reader reports a tag, as soon as it reads."""
         seen = self.seen(number)
         self.until_reading(20)
-        self.say(self.reader.tag(seen))
+        self.see(seen)
         return self.told(seen)
 
     def settle(self) -> None:

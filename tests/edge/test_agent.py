@@ -49,7 +49,7 @@ def test_a_full_disk_is_told_once_and_what_memory_cannot_hold_is_counted(
         for i in range(10):
             agent._inbox.put_reads(sent[i * 100 : i * 100 + 100])
             agent._step()
-        refused = agent._batcher.refused
+        refused = agent._batcher.refused.total()
         assert refused > 0
         assert len(agent._batcher) == 300
         assert sum("kept in memory" in message for message in caplog.messages) == 1

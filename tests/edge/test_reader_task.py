@@ -64,6 +64,9 @@ class ByteSession:
         told, self._told = self._told, []
         return told, b""
 
+    def due_s(self) -> float:
+        return float("inf")
+
     def close(self, now_s: float) -> bytes:
         if self.closes:
             self._enter(State.CLOSED, "closed")

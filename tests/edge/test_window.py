@@ -121,7 +121,7 @@ def test_a_batch_is_due_when_it_is_full_or_old() -> None:
 def test_reads_beyond_the_memory_are_refused_and_counted() -> None:
     batcher = Batcher(3, 0.5, 2)
     batcher.add([read(0.0), read(0.1), read(0.2, count=7)], 0.0)
-    assert (len(batcher), batcher.refused) == (2, 7)
+    assert (len(batcher), batcher.refused.total()) == (2, 7)
 
 
 @given(st.lists(st.integers(0, 3 * SPAN_MAX_US), min_size=1, max_size=30))

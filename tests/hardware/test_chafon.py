@@ -211,7 +211,9 @@ def test_decode_takes_the_layout_given_or_told() -> None:
     def kinds(data: bytes, **options: str) -> list[object]:
         return [meaning["kind"] for meaning in family.decode([data], Counters(), options=options)]
 
-    assert kinds(tag) == ["response"]
+    assert kinds(tag) == ["tag_read"]  # in 288 it is nothing, in 18 a tag to the last byte
+    assert kinds(tag, layout="288") == ["response"]
+    assert kinds(reply(0x01, 0x03, bytes.fromhex(f"02 01 AA 0C {EPC}"))) == ["response"]  # no EPC has one byte
     assert kinds(tag, layout="18") == ["tag_read"]
     assert kinds(told + tag) == ["response", "tag_read"]
     assert kinds(told + tag, layout="288") == ["response", "response"]

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from null_modem import FAMILY_NAMES, FamilyWire, Told, family_of, powers_for, settings_for, unchanged
-from tagtrail.hardware.protocols.interface import Counters, ReaderFamily, State
+from null_modem import FAMILY_NAMES, FamilyWire, Told, decoded_tags, family_of, powers_for, settings_for, unchanged
+from tagtrail.hardware.protocols.interface import Counters, State
 from tagtrail.hardware.reads import EPC_PATTERN
 
 RECOVERY_S = 60.0
@@ -28,16 +28,6 @@ def wire_of(name: str, *, piece: int = 4096) -> FamilyWire:
     wire.open()
     wire.until_reading(10)
     return wire
-
-
-def decoded_tags(family: ReaderFamily, data: bytes) -> list[str]:
-    """EPCs that `decode` finds, a fault being none."""
-    found = []
-    for meaning in family.decode([data], Counters()):
-        tags = meaning.get("tags", [meaning])
-        assert isinstance(tags, list)
-        found += [str(tag["epc"]) for tag in tags if "epc" in tag and "fault" not in tag and "fault" not in meaning]
-    return found
 
 
 def reports(wire: FamilyWire, numbers: Iterable[int]) -> list[tuple[bytes, list[Told]]]:

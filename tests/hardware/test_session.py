@@ -5,12 +5,14 @@ from itertools import pairwise
 
 import pytest
 
+from null_modem import FAMILY_NAMES, family_of, settings_for
 from tagtrail.hardware.protocols._template import frame as framed
 from tagtrail.hardware.protocols._template import framer_for
 from tagtrail.hardware.protocols.interface import (
     AntennaSettings,
     Counters,
     Event,
+    HostSession,
     KeepAlive,
     ReaderFault,
     ReaderSettings,
@@ -250,3 +252,28 @@ def test_noise_of_plugging_in_is_not_another_family() -> None:
     bench.say(b"\xf0\x00\xf8")
     bench.wait(6)
     assert bench.why == "could not ask who it is: no answer in 3 attempts; check power, cable, port and baud rate"
+
+
+@pytest.mark.parametrize("name", [name for name in FAMILY_NAMES if family_of(name).obeys_commands])
+def test_a_session_that_is_asked_only_when_it_is_due_does_all_that_one_does_that_is_asked_all_the_time(
+    name: str,
+) -> None:
+    def until_failed(host: HostSession, step_s: float | None) -> tuple[list[State], bytes, int]:
+        """A reader that says half a frame of something and then nothing; steps of None go from due to due."""
+        written, states, ticks, now_s = host.open(0.0), [], 0, 0.0
+        _, out = host.feed(b"\xff\x05\x50\x00", now_s)
+        written += out
+        while host.state is not State.FAILED:
+            now_s = host.due_s() if step_s is None else now_s + step_s
+            assert now_s < 60
+            events, out = host.tick(now_s)
+            written += out
+            states += [event.state for event in events if isinstance(event, StateChanged)]
+            ticks += 1
+        return states, written, ticks
+
+    family = family_of(name)
+    states, written, _ = until_failed(family.host(settings_for(family)), 0.001)
+    due_states, due_written, ticks = until_failed(family.host(settings_for(family)), None)
+    assert (due_states, due_written) == (states, written)
+    assert ticks < 30

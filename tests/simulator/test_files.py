@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 import pyarrow.parquet as pq
 import pytest
+from msgspec.structs import replace
 
 from tagtrail.hardware.reads import EPC_PATTERN
 from tagtrail.hardware.store import Store
@@ -43,6 +44,17 @@ def test_reads_are_what_a_store_of_these_readers_would_say(made: Path, store: St
     assert times[-1] < START_US + MINUTES * 60e6
     known = {row["epc"] for row in rows(made / "truth.parquet")}
     assert {read["epc"] for read in reads} <= known
+
+
+def test_a_card_reader_reads_the_card_of_who_carries_the_tag(store: Store, tmp_path: Path) -> None:
+    door = store.reader[0]
+    cards = replace(door, protocol="rdm6300", antenna=door.antenna[:1], region=None)
+    shop = replace(store, reader=(cards, *store.reader[1:]))
+    simulate_to_files(shop, seed=4, minutes=MINUTES, out=tmp_path, start_us=START_US, shoppers_per_hour=400)
+    known = {str(row["epc"])[-10:] for row in rows(tmp_path / "truth.parquet")}
+    read = {str(row["epc"]) for row in rows(tmp_path / "reads.parquet") if row["reader"] == cards.id}
+    assert read
+    assert read <= known
 
 
 def test_summary_counts_the_reads(made: Path, store: Store) -> None:

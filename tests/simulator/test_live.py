@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pyarrow.parquet as pq
 import pytest
+from msgspec.structs import replace
 
 from tagtrail.hardware.clock import Clock, ScaledClock
 from tagtrail.hardware.errors import GiveUp
@@ -42,20 +43,20 @@ def test_a_host_starts_a_reader_reads_tags_and_stops_it(
         port = ports.ports["r01"]
         assert port.link.is_symlink()
         assert sorted(ports.asleep) == ["r01", "r02", "r03"]
-        with pytest.raises(RuntimeError):
-            port.send(TAG)
+        assert port.send(TAG)
+        assert (port.sent, port.unsent) == (0, 1)  # it is told when reading begins
         host = hosts(store.reader[0], port.link)
         running.until(lambda: host.session.state is State.STREAMING, host)
         assert dict(port.powers_dbm) == {1: 30.0, 2: 30.0, 3: 30.0}
         with lock:
             assert port.send(TAG)
-        running.until(lambda: len(host.seen) == 1, host)
+        running.until(lambda: len(host.seen) == 2, host)
         assert (host.seen[0].epc, host.seen[0].antenna, host.seen[0].rssi_dbm) == (TAG.epc, 1, -60)
         running.until(lambda: host.session.counters.keepalives >= 1, host)  # nothing to say is said, too
         host.stop()
         running.until(lambda: host.closed, host)
         assert port.powers_dbm == {}
-        assert port.sent == 1
+        assert (port.sent, port.unsent) == (2, 0)
     assert not port.link.is_symlink()
 
 
@@ -105,7 +106,12 @@ def test_a_folder_that_cannot_be_used_is_refused(store: Store, tmp_path: Path) -
         Ports(store.reader, tmp_path / "file")
 
 
-def test_a_live_store_sends_what_it_says_it_sent(store: Store, tmp_path: Path, hosts: Any, background: Any) -> None:
+@pytest.mark.parametrize("protocols", [("mercury",) * 3, ("chafon", "invelion-a0", "mercury-silion")])
+def test_a_live_store_sends_what_it_says_it_sent(
+    store: Store, tmp_path: Path, hosts: Any, background: Any, protocols: tuple[str, ...]
+) -> None:
+    readers = zip(store.reader, protocols, strict=True)
+    store = replace(store, reader=tuple(replace(reader, protocol=protocol) for reader, protocol in readers))
     out = tmp_path / "out"
     work = partial(
         simulate_live,

@@ -56,10 +56,12 @@ BAD_CALLS = [
     (["db", "status"], {}, "set TAGTRAIL_DSN"),
     (["db", "migrate"], {"TAGTRAIL_DSN": "postgresql://tagtrail:x@127.0.0.1:1/none"}, "127.0.0.1"),
     (["store", "check", "/nowhere.toml"], {}, "/nowhere.toml"),
-    (["demo", "--speed", "-3"], {}, "--speed -3: must be more than 0"),
+    (["demo", "--speed", "-3"], {}, "--speed -3: must be"),
     (["demo", "--port", "99999"], {}, "--port 99999"),
     (["demo", "--store", "/nowhere.toml"], {}, "/nowhere.toml"),
     (["up", "--store", "/nowhere.toml"], {}, "/nowhere.toml"),
+    (["doctor"], {"TAGTRAIL_LOG_LEVEL": "bogus"}, "TAGTRAIL_LOG_LEVEL='bogus'"),
+    (["demo", "--speed", "1e12"], {}, "--speed 1e+12: must be"),
     (["analyze", "--reads", "/nowhere.parquet"], {}, "settings of tagtrail analyze"),
 ]
 

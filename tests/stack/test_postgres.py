@@ -57,6 +57,13 @@ def test_a_cluster_of_another_major_version_is_refused(state_dir: Path) -> None:
         prepare_cluster(state_dir)
 
 
+def test_a_lost_password_is_told_at_once(state_dir: Path) -> None:
+    prepare_cluster(state_dir)
+    (state_dir / "postgres-password").unlink()
+    with pytest.raises(GiveUp, match="postgres-password is gone"):
+        prepare_cluster(state_dir)
+
+
 def test_no_binaries_is_one_clear_message(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("PG_BIN", raising=False)
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)

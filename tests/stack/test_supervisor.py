@@ -94,6 +94,32 @@ def test_the_last_started_is_stopped_first_and_stubborn_ones_are_killed(log: io.
     assert text.index("third says bye") < text.index("first     | bye")
 
 
+class BrokenSink(io.StringIO):
+    """A terminal that was closed, or a disk that is full, for the first lines."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refused = 0
+
+    def write(self, text: str) -> int:
+        if self.refused < 3:
+            self.refused += 1
+            raise OSError(28, "No space left on device")
+        return super().write(text)
+
+
+def test_a_log_that_cannot_be_written_for_a_while_does_not_silence_a_child(log: io.StringIO) -> None:
+    broken = BrokenSink()
+    supervisor = Supervisor(broken, log)
+    supervisor.start(
+        Service("talker", python("import time\nfor i in range(10**6): print(i, flush=True); time.sleep(.02)"))
+    )
+    wait_for(lambda: "talker" in broken.getvalue() and log.getvalue().count("\n") > 5)
+    assert supervisor.running("talker")
+    assert "talker    | 0\n" in log.getvalue()
+    supervisor.stop_all()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent has died")
 def test_children_do_not_outlive_a_supervisor_that_is_killed(tmp_path: Path) -> None:
     code = """

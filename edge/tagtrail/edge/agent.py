@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tagtrail.edge.broker import Acknowledged, Broker, BrokerEvent, BrokerSettings, Disconnected, Message, Subscribed
 from tagtrail.edge.health import agent_status, last_will
@@ -27,7 +27,10 @@ from tagtrail.hardware.errors import FaultsError, TagtrailError
 from tagtrail.hardware.protocols import load_family
 from tagtrail.hardware.protocols.interface import AntennaSettings, HostSession, ReaderSettings
 from tagtrail.hardware.store import Store
-from tagtrail.hardware.wire import committed_topic, encode, reads_topic, status_topic
+from tagtrail.hardware.wire import AgentStatus, committed_topic, encode, reads_topic, status_topic
+
+if TYPE_CHECKING:
+    from tagtrail.edge.metrics import MetricsServer
 
 log = logging.getLogger("tagtrail.edge")
 
@@ -37,11 +40,13 @@ HELD_MAX: Final = 100_000
 """Reads kept in memory while the disk takes none: some 30 MB."""
 WAKE_S: Final = 0.2
 """Longest sleep of the main loop, so that it sees a stop soon."""
+GATHER_S: Final = 0.05
+"""Reads that come within this time are taken together: readers tell them one by one, and each wake costs."""
 SPOOL_RETRY_S: Final = 1.0
 NEWS_S: Final = 0.2
 """Changes within this time share one status message."""
 
-STOP_READERS_S: Final = 4.0
+STOP_READERS_S: Final = 5.0
 STOP_SEND_S: Final = 3.0
 STOP_BROKER_S: Final = 2.0
 
@@ -147,6 +152,7 @@ class Agent:
         self._flushing = False
         self._stop_mid: int | None = None
         self._stop_told = False
+        self._metrics = self._metrics_server()
 
     def _recorder(self, wiring: Wiring) -> Recorder | None:
         settings = self._settings
@@ -159,6 +165,14 @@ class Agent:
             size_max=round(settings.capture_mb * 1e6),
             files_max=settings.capture_files,
         )
+
+    def _metrics_server(self) -> "MetricsServer | None":
+        settings = self._settings
+        if not settings.metrics_port:
+            return None
+        from tagtrail.edge.metrics import MetricsServer  # http.server takes some MB
+
+        return MetricsServer(settings.metrics_host, settings.metrics_port, self._status)
 
     def run(self, stop: threading.Event) -> None:
         """Work until ``stop`` is set, then end in order."""
@@ -180,7 +194,7 @@ class Agent:
 
     def _step(self) -> None:
         """Wait for something to happen, and do all that is due."""
-        reads, events = self._inbox.take(self._idle_s())
+        reads, events = self._inbox.take(self._idle_s(), GATHER_S)
         now_s = time.monotonic()
         closed = self._window.add(reads)
         closed += self._window.flush() if self._flushing else self._window.due(self._clock.now_us())
@@ -244,7 +258,7 @@ class Agent:
             self._spool.append(batch)
             self._batcher.drop(len(batch))
         if self._spool_error is not None:
-            log.warning("the spool takes reads again; %d were refused so far", self._batcher.refused)
+            log.warning("the spool takes reads again; %d were refused so far", self._batcher.refused.total())
             self._spool_error = None
             self._status_due_s = now_s
 
@@ -264,23 +278,29 @@ class Agent:
     def _tell_status(self, now_s: float) -> int | None:
         """Publish the status; returns the message's id, or None where there is no connection."""
         self._status_due_s = now_s + self._settings.status_s
-        if self._batcher.refused > self._refused_told:
+        refused = self._batcher.refused.total()
+        if refused > self._refused_told:
             log.error(
                 "READS ARE BEING LOST: %d since the last status, memory and disk are full (%s)",
-                self._batcher.refused - self._refused_told,
+                refused - self._refused_told,
                 self._spool_error,
             )
-            self._refused_told = self._batcher.refused
-        status = agent_status(
+            self._refused_told = refused
+        return self._broker.publish(self._status_topic, encode(self._status()), retain=True)
+
+    def _status(self) -> AgentStatus:
+        """What the agent says of itself; may be called from any thread."""
+        refused = self._batcher.refused.copy()
+        return agent_status(
             self._state,
             agent=self._settings.agent,
             time_us=self._clock.now_us(),
             spool=self._spool,
-            readers=[task.status() for task in self._tasks],
-            reads_refused=self._batcher.refused,
+            readers=[task.status(refused[task.reader]) for task in self._tasks],
+            inflight=self._publisher.outstanding,
+            reads_refused=refused.total(),
             error=self._spool_error,
         )
-        return self._broker.publish(self._status_topic, encode(status), retain=True)
 
     def _finish(self) -> None:
         """Stop the readers, spool and send what there is, say so, disconnect."""
@@ -298,4 +318,6 @@ class Agent:
         self._step_while(lambda: self._stop_mid is not None and not self._stop_told, STOP_BROKER_S)
         self._broker.stop(STOP_BROKER_S)
         log.info("agent %s stopped; the spool holds %d batches", self._settings.agent, self._spool.batches)
+        if self._metrics:
+            self._metrics.close()
         self._spool.close()

@@ -13,6 +13,7 @@ def agent_status(
     time_us: int,
     spool: Spool,
     readers: Sequence[ReaderStatus],
+    inflight: int,
     reads_refused: int,
     error: str | None,
 ) -> AgentStatus:
@@ -30,6 +31,8 @@ def agent_status(
         reads_refused=reads_refused,
         error=error,
         readers=list(readers),
+        committed_seq=spool.freed_seq,
+        inflight=inflight,
     )
 
 

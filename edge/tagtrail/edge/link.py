@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import select
 from typing import Final, Protocol
 
 import serial
@@ -9,7 +10,7 @@ import serial
 from tagtrail.hardware.errors import Retry
 
 READ_TIMEOUT_S: Final = 0.05
-"""How long a read waits for the first byte; the session wants its tick at least every 0.1 s."""
+"""How long a read waits for the first byte, where nobody says how long."""
 
 WRITE_TIMEOUT_S: Final = 1.0
 """Commands are a few bytes: a line that does not take them for a second is stuck."""
@@ -79,6 +80,10 @@ class Link:
             )
         except _ERRORS as error:
             raise self._explained("cannot be opened", error) from None
+        try:
+            self._fd: int | None = self._serial.fileno()
+        except OSError:  # on Windows, and with rfc2217://
+            self._fd = None
         if tap:
             tap.opened()
 
@@ -91,9 +96,15 @@ class Link:
         if self._tap:
             self._tap.closed()
 
-    def read(self) -> bytes:
-        """All bytes that have arrived; waits a moment for the first, and returns nothing if none comes."""
+    def read(self, wait_s: float = READ_TIMEOUT_S) -> bytes:
+        """All bytes that have arrived; waits up to ``wait_s`` for the first, and returns nothing if none comes.
+
+        Where a port cannot be waited for, it is at most `READ_TIMEOUT_S`.
+        """
         try:
+            # pyserial configures the whole port again when its time-out is changed, so we wait ourselves.
+            if self._fd is not None and not select.select([self._fd], [], [], wait_s)[0]:
+                return b""
             data = bytes(self._serial.read(max(1, self._serial.in_waiting)))
         except _ERRORS as error:
             raise self._explained("broke while reading", error) from None

@@ -13,6 +13,7 @@ from typing import Final
 from serial.tools import list_ports
 
 from tagtrail.edge.link import Link
+from tagtrail.edge.usb import Port, usb_id
 from tagtrail.hardware.protocols import load_family
 from tagtrail.hardware.protocols.inquiry import Details, Inquirer
 from tagtrail.hardware.protocols.interface import (
@@ -79,7 +80,7 @@ def probe(port: str, family: ReaderFamily, baud: int) -> Found | NotFound:
     Raises:
         LinkError: The port cannot be opened, or broke.
     """
-    with Link(port, baud) as link:
+    with Link(Port(port).device(), baud) as link:
         what = _find(link, family)
         if isinstance(what, NotFound):
             return what
@@ -167,4 +168,6 @@ def ports() -> Iterator[str]:
     """The serial ports of this machine, a line each."""
     for port in sorted(list_ports.comports(), key=lambda port: port.device):
         stays = stable_name(port.device)
-        yield f"{port.device}  {port.description}" + ("" if stays == port.device else f"\n  {stays}")
+        usb = usb_id(port)
+        names = ([] if stays == port.device else [stays]) + ([str(usb)] if usb else [])
+        yield "\n  ".join([f"{port.device}  {port.description}", *names])

@@ -126,7 +126,8 @@ class Publisher:
             self._window = 1
             self._progress_s = now_s
             self._resend_s = min(RESEND_LIMIT_S, self._resend_s * 2)
-        while (room := self._window - self.outstanding) > 0:
+        # Most calls have nothing to send: no need to ask the spool's file then.
+        while (room := self._window - self.outstanding) > 0 and self._sent_seq < self._spool.last_seq:
             batches = self._spool.pending(self._sent_seq, min(room, PAGE))
             if not batches:
                 return

@@ -1,6 +1,7 @@
 """One reader: drives its session over its serial line in a thread of its own, and never gives up."""
 
 import logging
+import math
 import random
 import threading
 import time
@@ -10,6 +11,7 @@ from typing import Final
 
 from tagtrail.edge.backoff import Backoff
 from tagtrail.edge.link import Link, LinkError, Tap
+from tagtrail.edge.usb import Port
 from tagtrail.edge.window import COUNT_MAX
 from tagtrail.hardware.clock import Clock
 from tagtrail.hardware.protocols.interface import (
@@ -28,6 +30,8 @@ log = logging.getLogger("tagtrail.edge")
 
 RETRY_FIRST_S: Final = 0.5
 RETRY_LIMIT_S: Final = 30.0
+WAIT_MAX_S: Final = 0.5
+"""Longest wait for bytes, so that a stop is seen soon."""
 CLOSE_S: Final = 2.0
 """How long a reader may take to stop before the port is closed all the same."""
 FAULT_SHOWN_S: Final = 60.0
@@ -70,6 +74,8 @@ class ReaderTask:
         tap: Tap | None = None,
     ) -> None:
         self._wiring = wiring
+        self._port = Port(wiring.port)
+        self._device = wiring.port
         self._tap = tap
         self._session = session
         self._clock = clock
@@ -82,6 +88,7 @@ class ReaderTask:
         self._state = State.CLOSED
         self._error: str | None = None
         self._fault: tuple[float, str] | None = None
+        self._faults_logged_s: dict[str, float] = {}
         self._temperature_c: float | None = None
         self._reads = 0
         self._opened = 0
@@ -104,11 +111,16 @@ class ReaderTask:
         """Whether reads may still come."""
         return self._thread.is_alive()
 
-    def status(self) -> ReaderStatus:
-        """Health of this reader; may be called from any thread."""
+    def status(self, reads_refused: int = 0) -> ReaderStatus:
+        """Health of this reader; may be called from any thread.
+
+        Args:
+            reads_refused: What became of its reads behind this task.
+        """
         counters = self._session.counters
         fault = self._fault
         recent = fault[1] if fault and time.monotonic() - fault[0] < FAULT_SHOWN_S else None
+        rejected_by = counters.rejected.copy()
         return ReaderStatus(
             reader=self._wiring.reader,
             state=self._state.value,
@@ -118,17 +130,25 @@ class ReaderTask:
             bytes_dropped=counters.bytes_dropped,
             checksum_errors=counters.checksum_errors,
             resyncs=counters.resyncs,
-            rejected=sum(counters.rejected.copy().values()),
+            rejected=sum(rejected_by.values()),
             reconnects=max(0, self._opened - 1),
             temperature_c=self._temperature_c,
             error=self._error or recent,
+            port=self._wiring.port,
+            bytes_in=counters.bytes_in,
+            timeouts=counters.timeouts,
+            rejected_by=rejected_by,
+            reads_refused=reads_refused,
         )
 
     def _run(self) -> None:
         while not self._stopping.is_set():
             try:
-                with Link(self._wiring.port, self._wiring.baud, self._tap) as link:
+                device = self._port.device()
+                with Link(device, self._wiring.baud, self._tap) as link:
                     self._opened += 1
+                    self._port.opened()
+                    self._note_device(device)
                     self._converse(link)
             except LinkError as error:
                 self._move(State.FAILED, str(error))
@@ -149,7 +169,7 @@ class ReaderTask:
         link.write(session.open(time.monotonic()))
         closing_until_s: float | None = None
         while True:
-            data = link.read()
+            data = link.read(min(WAIT_MAX_S, max(0.0, session.due_s() - time.monotonic())))
             now_s, time_us = time.monotonic(), self._clock.now_us()
             if data:
                 events, answer = session.feed(data, now_s)
@@ -215,10 +235,22 @@ class ReaderTask:
                 "reader %s: rejected (%s): %s; more of these are only counted", self._wiring.reader, reason, what
             )
 
+    def _note_device(self, device: str) -> None:
+        if device != self._device:
+            log.info("reader %s: its port %s is %s now", self._wiring.reader, self._wiring.port, device)
+            self._device = device
+
     def _note_fault(self, text: str) -> None:
-        if self._fault is None or self._fault[1] != text:
-            log.warning("reader %s: %s", self._wiring.reader, text)
-        self._fault = (time.monotonic(), text)
+        """Note a fault for the status; the log has each at most once in `FAULT_SHOWN_S`, however they alternate."""
+        now_s = time.monotonic()
+        self._fault = (now_s, text)
+        if now_s - self._faults_logged_s.get(text, -math.inf) < FAULT_SHOWN_S:
+            return
+        log.warning("reader %s: %s", self._wiring.reader, text)
+        self._faults_logged_s[text] = now_s
+        for other, logged_s in list(self._faults_logged_s.items()):
+            if now_s - logged_s >= FAULT_SHOWN_S:
+                del self._faults_logged_s[other]
 
     def _move(self, state: State, why: str) -> None:
         """Note a state; log what is news: each failure once, each recovery, and the steps before the first failure."""

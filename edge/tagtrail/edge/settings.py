@@ -49,6 +49,10 @@ class EdgeSettings(Struct, frozen=True, kw_only=True):
     ] = None
     capture_mb: Annotated[float, Meta(description="Megabytes after which a capture goes on in a new file.")] = 20.0
     capture_files: Annotated[int, Meta(description="Most capture files of a reader; the oldest is deleted.")] = 10
+    metrics_port: Annotated[
+        int, Meta(description="TCP port of the agent's metrics for Prometheus, at /metrics; 0: none.")
+    ] = 0
+    metrics_host: Annotated[str, Meta(description="Address to serve the metrics at.")] = "127.0.0.1"
     clock: Annotated[str, Meta(description="'real', or 'ANCHOR_US,ORIGIN_US,RATE' of a simulated store's clock.")] = (
         "real"
     )
@@ -73,6 +77,8 @@ class EdgeSettings(Struct, frozen=True, kw_only=True):
             found.append(f"capture_mb {self.capture_mb:g}: 0.001 to 100000 allowed")
         if not 1 <= self.capture_files <= 10_000:
             found.append(f"capture_files {self.capture_files}: 1 to 10000 allowed")
+        if not 0 <= self.metrics_port <= 65_535:
+            found.append(f"metrics_port {self.metrics_port}: 1 to 65535 allowed, or 0 for none")
         for name, value in (("batch_s", self.batch_s), ("status_s", self.status_s), ("resend_s", self.resend_s)):
             if not 0 < value <= 3600:
                 found.append(f"{name} {value:g}: more than 0 and at most 3600 allowed")

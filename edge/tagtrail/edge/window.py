@@ -1,6 +1,6 @@
 """From reads to batches: merge what one antenna repeats, then gather. Pure: times come from outside."""
 
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Final
@@ -94,14 +94,15 @@ class Batcher:
         self._batch_s = batch_s
         self._held_max = held_max
         self._held: deque[tuple[float, TagRead]] = deque()
-        self.refused = 0
-        """Reads (before merging) that there was no room for, since the start."""
+        self.refused: Counter[str] = Counter()
+        """Reads (before merging) that there was no room for, since the start, by reader."""
 
     def add(self, reads: list[TagRead], now_s: float) -> None:
         """Take reads at ``now_s`` (monotonic)."""
         room = self._held_max - len(self._held)
         self._held.extend((now_s, read) for read in reads[:room])
-        self.refused += sum(read.count for read in reads[room:])
+        for read in reads[room:]:
+            self.refused[read.reader] += read.count
 
     def due_s(self) -> float:
         """When the next batch should be written: long ago if one is full, never (infinite) if there are no reads."""

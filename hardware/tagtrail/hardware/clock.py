@@ -49,7 +49,11 @@ class ScaledClock:
 
     def now_us(self) -> int:
         """Microseconds since 1970-01-01 UTC, in the store's time."""
-        return self.origin_us + int((time.time_ns() // 1000 - self.anchor_us) * self.rate)
+        return self.at(time.time_ns() // 1000)
+
+    def at(self, machine_us: int) -> int:
+        """What it shows when this machine shows ``machine_us``."""
+        return self.origin_us + int((machine_us - self.anchor_us) * self.rate)
 
     def seconds_until(self, time_us: int) -> float:
         """Real seconds to sleep until the store's clock shows ``time_us``."""

@@ -26,6 +26,8 @@ REGIONS: Final[tuple[str, ...]] = get_args(Region)
 """Radio rules by the names that makers of UHF readers use. A number marks a variant: other bands, other etiquette."""
 
 ID_PATTERN: Final = r"^[a-z0-9-]+\Z"
+PORT_PATTERN: Final = r"^(?!usb:\s*\Z)."
+"""Any name, except that of a USB adapter without its serial number."""
 
 Id = Annotated[str, Meta(pattern=ID_PATTERN, description="an id of a-z, 0-9 and '-'")]
 FloorId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]+\Z", description="a floor id of A-Z, a-z, 0-9 and '-'")]
@@ -100,7 +102,9 @@ class Reader(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: Id
     protocol: Annotated[str, Meta(description="the name of a reader protocol")]
     antenna: tuple[Antenna, ...]
-    port: Annotated[str, Meta(min_length=1, description="a serial port or pyserial URL")] | None = None
+    port: Annotated[str, Meta(pattern=PORT_PATTERN, description="a serial port, usb:SERIAL or pyserial URL")] | None = (
+        None
+    )
     baud: Annotated[int, Meta(gt=0, le=10_000_000, description="a whole number of bits per second over 0")] | None = (
         None
     )

@@ -112,7 +112,11 @@ class Committed(msgspec.Struct, frozen=True):
 
 
 class ReaderStatus(msgspec.Struct, frozen=True):
-    """Health of one reader, counters since the agent started."""
+    """Health of one reader, counters since the agent started.
+
+    ``port`` is the name in the store file, ``rejected_by`` counts what is ``rejected`` under its reason, and
+    ``reads_refused`` is this reader's part of that of the agent.
+    """
 
     reader: str
     state: str
@@ -126,12 +130,18 @@ class ReaderStatus(msgspec.Struct, frozen=True):
     reconnects: int = 0
     temperature_c: float | None = None
     error: str | None = None
+    port: str = ""
+    bytes_in: int = 0
+    timeouts: int = 0
+    rejected_by: dict[str, int] = {}
+    reads_refused: int = 0
 
 
 class AgentStatus(msgspec.Struct, frozen=True):
     """Edge to everybody, retained. ``state`` is ``online``, ``stopped`` (clean) or ``offline`` (last will).
 
     ``reads_refused`` counts reads that neither the disk nor the memory had room for; ``error`` says why just now.
+    ``inflight`` batches are published and not committed; all of ``boot`` up to ``committed_seq`` are in the database.
     """
 
     v: int
@@ -146,6 +156,8 @@ class AgentStatus(msgspec.Struct, frozen=True):
     reads_refused: int = 0
     error: str | None = None
     readers: list[ReaderStatus] = []
+    committed_seq: int = 0
+    inflight: int = 0
 
 
 _batch_decoder: Final = msgspec.json.Decoder(ReadBatch)

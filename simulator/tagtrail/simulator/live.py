@@ -44,11 +44,11 @@ def wait_for_readers(ports: Ports, stop: Callable[[], bool]) -> None:
 def drain(ports: Ports, stop: Callable[[], bool]) -> None:
     """Wait until the hosts have taken the last tags; what they leave for too long is dropped and counted."""
     until_s = time.monotonic() + DRAIN_S
-    while ports.waiting and time.monotonic() < until_s and not stop():
+    while (ports.waiting or ports.unsent) and time.monotonic() < until_s and not stop():
         ports.serve(WAKE_MIN_S)
     for port in ports.ports.values():
-        if port.waiting:
-            log.warning("%s: the host has stopped reading; %d bytes are dropped", port.reader.id, port.waiting)
+        if port.waiting or port.unsent:
+            log.warning("%s: the host has stopped reading; %d tags are dropped", port.reader.id, port.unsent)
             port.give_up_waiting()
 
 

@@ -23,8 +23,12 @@ from tagtrail.hardware.store import Reader
 
 BUFFER_SIZE: Final = 64 * 1024
 """Bytes of answers and tags that a reader keeps for a host that does not read."""
+UNTOLD_MAX: Final = 1024
+"""Tags that a reader which reads in rounds keeps for the next one; a host that works asks for it at once."""
 IDLE_S: Final = 1.0
 """A reader that sees no tags says so about once a second, in the time of the host's watchdog."""
+_FRAME_MAX: Final = 300
+"""Bytes of the longest tag frame of any family."""
 _READ_SIZE: Final = 4096
 _WRITE_SIZE: Final = 16 * 1024
 
@@ -38,7 +42,7 @@ class Port:
         reader: What the store file says.
         link: The path that a host opens.
         sent: Tag frames whose last byte the pseudo-terminal took.
-        dropped: Tag frames that did not fit the buffer.
+        dropped: Tags that did not fit the buffer, or found no round.
     """
 
     def __init__(self, reader: Reader, link: Path, model: ReaderModel | None = None) -> None:
@@ -52,6 +56,7 @@ class Port:
         self._buffer = bytearray()
         self._taken = self._queued = 0
         self._tag_ends: deque[int] = deque()
+        self._untold: deque[TagSeen] = deque()
         self._streaming_since_s: float | None = None
         self._last_frame_s = 0.0
         new = link.with_name(link.name + ".new")
@@ -69,15 +74,35 @@ class Port:
         """Bytes that the pseudo-terminal has not taken yet."""
         return len(self._buffer)
 
+    @property
+    def unsent(self) -> int:
+        """Tags that the pseudo-terminal has not taken yet: in the buffer, or kept for the next round."""
+        return len(self._tag_ends) + len(self._untold)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another tag will not be dropped."""
+        return len(self._untold) < UNTOLD_MAX and len(self._buffer) + _FRAME_MAX * (1 + len(self._untold)) < BUFFER_SIZE
+
     def send(self, seen: TagSeen) -> bool:
-        """Report a tag; False if the frame was dropped. The reader must be reading."""
-        frame = self._model.tag(seen)
-        if len(self._buffer) + len(frame) > BUFFER_SIZE:
+        """Report a tag, in this round of reading or the next; False if it was dropped."""
+        if len(self._untold) >= UNTOLD_MAX:
             self.dropped += 1
             return False
-        self.say(frame)
-        self._tag_ends.append(self._queued)
-        return True
+        dropped = self.dropped
+        self._untold.append(seen)
+        self._tell()
+        return self.dropped == dropped
+
+    def _tell(self) -> None:
+        """Report the tags that are kept, as far as the round goes."""
+        while self._untold and self._model.streaming and (frame := self._model.tag(self._untold[0])):
+            self._untold.popleft()
+            if len(self._buffer) + len(frame) > BUFFER_SIZE:
+                self.dropped += 1
+            else:
+                self.say(frame)
+                self._tag_ends.append(self._queued)
 
     def receive(self) -> None:
         """Take what the host has written."""
@@ -90,6 +115,7 @@ class Port:
             log.warning("%s: the host asks and never reads the answers; some are lost", self.reader.id)
         else:
             self.say(answer)
+            self._tell()
 
     def idle(self, now_s: float) -> None:
         """Say that there are no tags, when it is time."""
@@ -118,8 +144,9 @@ class Port:
 
     def give_up_waiting(self) -> None:
         """Drop the tags that no host has read, and all else that waits with them."""
-        self.dropped += len(self._tag_ends)
+        self.dropped += self.unsent
         self._tag_ends.clear()
+        self._untold.clear()
         self._buffer.clear()
         self._queued = self._taken
 
@@ -189,6 +216,11 @@ class Ports:
     def waiting(self) -> int:
         """Bytes that the pseudo-terminals have not taken yet."""
         return sum(port.waiting for port in self.ports.values())
+
+    @property
+    def unsent(self) -> int:
+        """Tags that the pseudo-terminals have not taken yet."""
+        return sum(port.unsent for port in self.ports.values())
 
     @property
     def sent(self) -> int:

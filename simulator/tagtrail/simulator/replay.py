@@ -13,13 +13,11 @@ from tagtrail.hardware.errors import FaultsError
 from tagtrail.hardware.protocols.interface import TagSeen
 from tagtrail.hardware.store import Store
 from tagtrail.simulator.live import WAKE_MAX_S, WAKE_MIN_S, keep_alive
-from tagtrail.simulator.ports import BUFFER_SIZE, Port, Ports
+from tagtrail.simulator.ports import Port, Ports
 from tagtrail.simulator.progress import Pace
 from tagtrail.simulator.truth import TEXT, TIME, ReaderCount, Summary, Table, begin, iso, schema
 
 LABELS_SCHEMA: Final = schema(epc=TEXT, trial=TEXT, time=TIME, place=TEXT)
-_FRAME_MAX: Final = 300
-"""Bytes of the longest tag frame of any family."""
 
 log = logging.getLogger("tagtrail.replay")
 
@@ -96,7 +94,7 @@ class Player:
         for port, antennas, queue in self._queues:
             if not antennas <= port.powers_dbm.keys():
                 continue
-            while queue and queue[0][0] <= now_us and port.waiting + _FRAME_MAX < BUFFER_SIZE:
+            while queue and queue[0][0] <= now_us and port.has_room:
                 port.send(queue.popleft()[1])
             if queue:
                 next_s = min(next_s, self._clock.seconds_until(queue[0][0]))
@@ -133,7 +131,7 @@ def replay(
                 log.info("waiting for a host to start %s with all antennas", ", ".join(waiting.waited_for))
         start_us = clock.now_us()
         player, pace = Player(reads, ports.ports, clock, start_us), Pace()
-        while (player.left or ports.waiting) and not stop():
+        while (player.left or ports.waiting or ports.unsent) and not stop():
             ports.serve(player.play())
             if pace.due():
                 log.info("%s: %d of %d reads sent", iso(clock.now_us()), ports.sent, len(reads))

@@ -9,7 +9,8 @@ from typing import Final
 import numpy as np
 
 from tagtrail.hardware.protocols import load_family
-from tagtrail.hardware.store import Store
+from tagtrail.hardware.protocols.interface import ReaderFamily
+from tagtrail.hardware.store import Antenna, Store
 from tagtrail.simulator.geometry import Floats
 from tagtrail.simulator.progress import Pace
 from tagtrail.simulator.radio import CYCLE_S, Radio, Reads
@@ -30,6 +31,7 @@ class Simulation:
     Attributes:
         time_us: Store time of the next step.
         inside: Shoppers in the store at the last step.
+        store_powers_dbm: Transmit power per antenna as the store file has it, where the reader lets it be set.
     """
 
     def __init__(
@@ -46,8 +48,10 @@ class Simulation:
         self.inside = 0
         self.world = World(store, seed, shoppers_per_hour=shoppers_per_hour, warm_up_s=warm_up_minutes * 60)
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(_RADIO,)))
-        lines = [load_family(reader.protocol).reads_per_s_max for reader in store.reader]
-        self.radio = Radio(store, rng, lines)
+        families = [load_family(reader.protocol) for reader in store.reader]
+        self.radio = Radio(store, rng, [family.reads_per_s_max for family in families])
+        self._digits = [2 * families[reader].epc_bytes for reader, _ in self.radio.antennas]
+        self.store_powers_dbm: Floats = np.array([_power_dbm(families[n], one) for n, one in self.radio.antennas])
         self._cycles = 0
         self._truth = truth
 
@@ -56,12 +60,16 @@ class Simulation:
         self.start_us = self.time_us = start_us
 
     def step(self, powers_dbm: Floats) -> tuple[Reads, list[str]]:
-        """One cycle of all readers, with the transmit power per antenna; returns its reads and their EPCs."""
+        """One cycle of all readers, with the transmit power per antenna; returns its reads and their EPCs.
+
+        A 125 kHz reader reads the shopper's card, whose number is the last digits of the EPC.
+        """
         crowd = self.world.at(self._cycles * CYCLE_S)
         if self._truth and self._cycles % CYCLES_PER_SECOND == 0:
             self._truth.second(self.time_us, crowd, self._epcs(crowd))
         reads = self.radio.cycle(crowd, powers_dbm)
-        epcs = [self.world.visits[number].epc for number in reads.number.tolist()]
+        columns = zip(reads.number.tolist(), reads.antenna.tolist(), strict=True)
+        epcs = [self.world.visits[number].epc[-self._digits[antenna] :] for number, antenna in columns]
         self.inside = len(crowd.number)
         self._cycles += 1
         self.time_us = self.start_us + self._cycles * CYCLE_US
@@ -69,6 +77,10 @@ class Simulation:
 
     def _epcs(self, crowd: Crowd) -> list[str]:
         return [self.world.visits[number].epc for number in crowd.number.tolist()]
+
+
+def _power_dbm(family: ReaderFamily, antenna: Antenna) -> float:
+    return antenna.power_dbm if family.obeys_commands else family.reader().powers_dbm[antenna.port]
 
 
 def simulate_to_files(
@@ -107,7 +119,7 @@ def simulate_to_files(
         pace = Pace()
         while simulation.time_us < end_us and not stop():
             cycle_us = simulation.time_us
-            reads, epcs = simulation.step(radio.store_powers_dbm)
+            reads, epcs = simulation.step(simulation.store_powers_dbm)
             antennas = reads.antenna.tolist()
             readers = [ids[antenna] for antenna in antennas]
             times_us = cycle_us + np.rint(reads.offset_s * 1e6).astype(np.int64)

@@ -42,6 +42,7 @@ COMMANDS: Final = {
 QUIET: Final = ("demo", "up", "db", "store", "decode", "doctor")
 """Commands that a person watches: they tell their progress themselves, the log is for what goes wrong."""
 
+LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 EXIT_GAVE_UP: Final = 2
 """A person must change something first; a supervisor does not restart what ended so."""
 
@@ -70,11 +71,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             subparser.add_argument(
                 "--log-level",
                 default=os.environ.get("TAGTRAIL_LOG_LEVEL", usual),
-                choices=["debug", "info", "warning", "error"],
+                choices=LOG_LEVELS,
                 help=f"how much to log to standard error (default: {usual}, or TAGTRAIL_LOG_LEVEL)",
             )
             subparser.set_defaults(run=command.run)
     options = parser.parse_args(arguments)
+    if options.log_level not in LOG_LEVELS:  # argparse takes a default from the environment unchecked
+        parser.error(f"TAGTRAIL_LOG_LEVEL={options.log_level!r}: choose from {', '.join(LOG_LEVELS)}")
     logs.set_up(options.log_level)
     try:
         return int(options.run(options))

@@ -1,12 +1,12 @@
 """The demo: a simulated store, or a recording, through the whole stack, and what came out beside the truth."""
 
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from datetime import time as time_of_day
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -22,10 +22,10 @@ from tagtrail.stack.datadir import own_data_dir, temporary_data_dir
 from tagtrail.stack.machine import Machine, Plan, run_machine
 from tagtrail.stack.progress import Progress, Step
 
-Database = psycopg.Connection[tuple[Any, ...]]
-
 OPENS: Final = time_of_day(10, 0)
 """When a simulated store opens, local time."""
+CLOCK_FILE: Final = "demo-clock"
+"""In the data directory: the clock of the last run."""
 PROGRESS_S: Final = 5.0
 PAUSE_US: Final = 3_600_000_000
 """An hour between two runs in one data directory, so that no trip reaches from one into the other."""
@@ -90,9 +90,13 @@ def _plan(options: DemoOptions, store_file: Path, data_dir: Path) -> Plan:
         """Start behind what an earlier run left in the data directory: its shoppers have the same tags."""
         now_us = time.time_ns() // 1000
         if options.speed == 1 and (newest_us is None or newest_us < now_us):
+            (data_dir / CLOCK_FILE).unlink(missing_ok=True)
             return "real"
-        origin_us = wanted_us if newest_us is None else max(wanted_us, newest_us + PAUSE_US)
-        return ScaledClock(now_us, origin_us, options.speed).text()
+        earlier_us = [time_us for time_us in (newest_us, _spooled_until_us(data_dir)) if time_us is not None]
+        origin_us = max([wanted_us, *(time_us + PAUSE_US for time_us in earlier_us)])
+        text = ScaledClock(now_us, origin_us, options.speed).text()
+        (data_dir / CLOCK_FILE).write_text(text)
+        return text
 
     ports_dir, truth_dir = data_dir / "ports", data_dir / "truth"
     ports_dir.mkdir(exist_ok=True)
@@ -119,6 +123,17 @@ def _plan(options: DemoOptions, store_file: Path, data_dir: Path) -> Plan:
     )
 
 
+def _spooled_until_us(data_dir: Path) -> int | None:
+    """Store time up to which an earlier run, which may have been killed, can have left reads in the spool."""
+    clock_file = data_dir / CLOCK_FILE
+    spool = [file.stat().st_mtime_ns // 1000 for file in data_dir.glob("spool.sqlite*")]
+    if not spool or not clock_file.exists():
+        return None
+    clock = parse_clock(clock_file.read_text())
+    assert isinstance(clock, ScaledClock)
+    return clock.at(max(spool))
+
+
 def _last_trading_us(store: Store, minutes: float) -> int:
     """The last time that a shop opened long enough ago for a bounded run to lie in the past, as real times do."""
     now = datetime.now(ZoneInfo(store.store.timezone))
@@ -135,18 +150,18 @@ def _follow(machine: Machine, options: DemoOptions, truth_dir: Path, progress: P
         GiveUp: Reads are missing.
     """
     store = machine.plan.store
-    with psycopg.connect(machine.dsn, autocommit=True) as database:
+    with closing(_Ledger(machine.dsn, _start_of(machine.clock))) as ledger:
         with progress.step("recording" if options.replay else "shoppers") as step:
-            summary = _wait_for_source(machine, database, truth_dir / "summary.json", step)
+            summary = _wait_for_source(machine, ledger, truth_dir / "summary.json", step)
             who = f"{summary.shoppers} shoppers, " if summary.shoppers is not None else ""
             step.result = f"{who}{summary.reads_sent:,} reads sent"
         with progress.step("last reads") as step:
-            reads = _wait_for_reads(machine, database, summary.reads_sent)
+            reads = _wait_for_reads(machine, ledger, summary.reads_sent)
             verdict = "all of them" if reads == summary.reads_sent else f"not {summary.reads_sent:,}"
             step.result = f"Reads in the database: {reads:,}, {verdict}"
         if reads != summary.reads_sent:
-            missing = summary.reads_sent - reads
-            raise GiveUp(f"{missing:+,} reads are missing; run again with --data-dir, which keeps the log")
+            raise GiveUp(_what_is_wrong(reads, summary.reads_sent, kept=options.data_dir is not None))
+    with psycopg.connect(machine.dsn) as database:
         visits = comparison.load_visits(database, store, since=_start_of(machine.clock))
     if options.replay:
         progress.say("\n" + comparison.dwell_beside_labels(visits, store, options.replay))
@@ -154,30 +169,39 @@ def _follow(machine: Machine, options: DemoOptions, truth_dir: Path, progress: P
         progress.say("\n" + comparison.tables_beside_truth(visits, store, truth_dir))
 
 
-def _wait_for_source(machine: Machine, database: Database, summary_file: Path, step: Step) -> SourceSummary:
+def _what_is_wrong(stored: int, sent: int, *, kept: bool) -> str:
+    what = f"{sent - stored:,} reads are missing" if stored < sent else f"{stored - sent:,} reads too many are stored"
+    return what + ("; the log is in the data directory" if kept else "; run again with --data-dir to keep the log")
+
+
+def _wait_for_source(machine: Machine, ledger: "_Ledger", summary_file: Path, step: Step) -> SourceSummary:
     shown_s = 0.0
 
     def done() -> bool:
         nonlocal shown_s
         if time.monotonic() - shown_s > PROGRESS_S:
             shown_s = time.monotonic()
-            step.update(f"{_reads(database) - machine.reads_before:,} reads in the database")
+            if (reads := ledger.reads()) is not None:
+                step.update(f"{reads:,} reads in the database")
         return summary_file.exists()
 
     machine.wait(done, "the simulated time", limit_s=float("inf"))
     return msgspec.json.decode(summary_file.read_bytes(), type=SourceSummary)
 
 
-def _wait_for_reads(machine: Machine, database: Database, wanted: int) -> int:
+def _wait_for_reads(machine: Machine, ledger: "_Ledger", wanted: int) -> int:
     """Wait until all reads are stored and analysed, or nothing moves any more; returns how many are stored."""
     stall = _Stall()
+    stored = 0
 
     def settled() -> bool:
-        reads = _reads(database) - machine.reads_before
-        return _analysed(database) if reads == wanted else stall.check(reads)
+        nonlocal stored
+        if (reads := ledger.reads()) is not None:
+            stored = reads
+        return ledger.analysed() if stored == wanted else stall.check(stored)
 
     machine.wait(settled, "the last reads", limit_s=float("inf"))
-    return _reads(database) - machine.reads_before
+    return stored
 
 
 def _start_of(clock: str) -> datetime:
@@ -199,15 +223,38 @@ class _Stall:
         return time.monotonic() - self._since_s > STALL_LIMIT_S
 
 
-def _reads(database: Database) -> int:
-    row = database.execute("SELECT coalesce(sum(reads), 0)::bigint FROM batch").fetchone()
-    return 0 if row is None else row[0]
+class _Ledger:
+    """What the database has of this stack, asked by a connection that is made anew when the database has fallen."""
 
+    def __init__(self, dsn: str, since: datetime) -> None:
+        self._dsn = dsn
+        self._since = since
+        self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
 
-def _analysed(database: Database) -> bool:
-    """Whether analytics has taken in every batch of the ledger."""
-    row = database.execute(
-        "SELECT count(*) FROM batch b LEFT JOIN analysis_cursor c USING (store_id) "
-        "WHERE c.xid IS NULL OR b.xid >= c.xid"
-    ).fetchone()
-    return row is not None and row[0] == 0
+    def reads(self) -> int | None:
+        """Reads of this run in all batches; None while the database does not answer."""
+        return self._number("SELECT coalesce(sum(reads), 0)::bigint FROM batch WHERE first_time >= %s", self._since)
+
+    def analysed(self) -> bool:
+        """Whether analytics has taken in every batch."""
+        left = self._number(
+            "SELECT count(*) FROM batch b LEFT JOIN analysis_cursor c USING (store_id) "
+            "WHERE c.xid IS NULL OR b.xid >= c.xid"
+        )
+        return left == 0
+
+    def close(self) -> None:
+        """Let the connection go."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _number(self, query: LiteralString, *values: object) -> int | None:
+        try:
+            if self._connection is None:
+                self._connection = psycopg.connect(self._dsn, autocommit=True)
+            row = self._connection.execute(query, values).fetchone()
+        except psycopg.OperationalError:
+            self.close()
+            return None
+        return None if row is None else int(row[0])

@@ -8,7 +8,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,9 +18,10 @@ import psycopg
 
 from tagtrail.hardware.errors import GiveUp, Retry
 from tagtrail.hardware.store import Store
-from tagtrail.hardware.wire import AgentStatus, decode_status
+from tagtrail.hardware.wire import AgentStatus, ReaderStatus, decode_status
 from tagtrail.ingest.database import connection, layouts, migrate
 from tagtrail.stack.broker import Broker, Kind, prepare_broker
+from tagtrail.stack.logs import LogFile
 from tagtrail.stack.postgres import Cluster, free_port, prepare_cluster
 from tagtrail.stack.progress import Progress
 from tagtrail.stack.supervisor import Service, Supervisor
@@ -29,6 +30,7 @@ logger = logging.getLogger("tagtrail.stack")
 
 AGENT: Final = "edge-1"
 START_LIMIT_S: Final = 60.0
+READERS_LIMIT_S: Final = 8.0
 POLL_S: Final = 0.1
 
 
@@ -68,7 +70,7 @@ class Plan:
 class Machine:
     """A running stack."""
 
-    def __init__(self, plan: Plan, supervisor: Supervisor, progress: Progress) -> None:
+    def __init__(self, plan: Plan, supervisor: Supervisor, progress: Progress, log: LogFile) -> None:
         """Use `run_machine`, which starts and stops it."""
         self.plan = plan
         self.supervisor = supervisor
@@ -76,8 +78,8 @@ class Machine:
         self.cluster: Cluster | None = None
         self.broker: Broker | None = None
         self.clock = "real"
-        self.reads_before = 0
-        """Reads that the database had already."""
+        self._log = log
+        self._started = datetime.now(UTC)
 
     @property
     def dsn(self) -> str:
@@ -109,7 +111,7 @@ class Machine:
         while not done():
             self.supervisor.check()
             if time.monotonic() > deadline:
-                raise GiveUp(f"{what}: not within {limit_s:g} s; the log tells more: {self.plan.data_dir / 'log'}")
+                raise GiveUp(f"{what}: not within {limit_s:g} s; the log ends so:\n{self._log.tail(8)}")
             time.sleep(POLL_S)
 
     def run_forever(self) -> None:
@@ -119,12 +121,16 @@ class Machine:
             time.sleep(POLL_S)
 
     def agent_status(self) -> AgentStatus | None:
-        """What the edge said last, as the database has it."""
-        with psycopg.connect(self.dsn) as database:
-            row = database.execute(
-                "SELECT status::text FROM agent_status JOIN store USING (store_id) WHERE store = %s AND agent = %s",
-                [self.plan.store.id, AGENT],
-            ).fetchone()
+        """What the edge has said since this start, as the database has it; None while either is silent."""
+        try:
+            with psycopg.connect(self.dsn) as database:
+                row = database.execute(
+                    "SELECT status::text FROM agent_status JOIN store USING (store_id) "
+                    "WHERE store = %s AND agent = %s AND received_at > %s",
+                    [self.plan.store.id, AGENT, self._started],
+                ).fetchone()
+        except psycopg.OperationalError:
+            return None
         return None if row is None else decode_status(row[0].encode())
 
     def _start_database(self) -> None:
@@ -134,7 +140,7 @@ class Machine:
             self.supervisor.start(
                 Service("database", self.cluster.argv, user=self.cluster.user, stop_signal=signal.SIGINT)
             )
-            self.cluster.wait_ready()
+            self.wait(self.cluster.ready, "the embedded database")
             applied = migrate.migrate(self.dsn)
             self._add_layout()
             self._look_back()
@@ -148,13 +154,9 @@ class Machine:
             layouts.add_layout(database, self.plan.store_file.read_text(encoding="utf-8"), valid_from)
 
     def _look_back(self) -> None:
-        with psycopg.connect(self.dsn) as database:
-            row = database.execute(
-                "SELECT extract(epoch FROM max(last_time)) * 1e6, coalesce(sum(reads), 0) FROM batch"
-            ).fetchone()
-        assert row is not None
-        newest_us, self.reads_before = None if row[0] is None else int(row[0]), int(row[1])
-        self.clock = self.plan.clock(newest_us)
+        with connection.connect(self.dsn) as database:
+            row = database.execute("SELECT extract(epoch FROM max(last_time)) * 1e6 FROM batch").fetchone()
+        self.clock = self.plan.clock(None if row is None or row[0] is None else int(row[0]))
 
     def _start_broker(self) -> None:
         with self.progress.step("broker") as step:
@@ -188,19 +190,35 @@ class Machine:
 
     def _start_readers(self) -> None:
         store, ports_dir = self.plan.store, self.plan.ports_dir
-        edge_options = ["--agent", AGENT, "--spool", str(self.plan.data_dir / "spool.sqlite")]
+        edge_options = ["--agent", AGENT, "--status-s", "2", "--spool", str(self.plan.data_dir / "spool.sqlite")]
         if self.plan.source and ports_dir is not None:
             with self.progress.step("simulator") as step:
                 self.supervisor.start(self._service("simulate", "simulator", *self.plan.source))
                 self.wait(lambda: all((ports_dir / reader.id).exists() for reader in store.reader), "simulated readers")
                 antennas = sum(len(reader.antenna) for reader in store.reader)
                 step.result = f"{len(store.reader)} readers with {antennas} antennas on pseudo-terminals"
-            edge_options += ["--ports", str(ports_dir / "{reader}"), "--status-s", "1"]
+            edge_options += ["--ports", str(ports_dir / "{reader}")]
         with self.progress.step("edge") as step:
             self.supervisor.start(self._service("edge", "edge", *edge_options))
             if self.plan.source:
                 self.wait(lambda: self._streaming() == len(store.reader), "the readers' sessions")
+            else:
+                self._give_readers_time()
             step.result = f"{self._streaming()} of {len(store.reader)} readers streaming"
+        for reader in self._silent():
+            self.progress.say(f"     {reader.reader}: {reader.error or reader.state}")
+
+    def _give_readers_time(self) -> None:
+        """Real readers may be away for a while; the stack starts without them, and says so."""
+        until_s = time.monotonic() + READERS_LIMIT_S
+        self.wait(
+            lambda: self._streaming() == len(self.plan.store.reader) or time.monotonic() > until_s,
+            "the readers' sessions",
+        )
+
+    def _silent(self) -> list[ReaderStatus]:
+        status = self.agent_status()
+        return [] if status is None else [reader for reader in status.readers if reader.state != "streaming"]
 
     def _streaming(self) -> int:
         status = self.agent_status()
@@ -211,7 +229,7 @@ class Machine:
 def run_machine(plan: Plan, progress: Progress, *, verbose: bool = False) -> Iterator[Machine]:
     """Start the stack, and end all of it however the context is left.
 
-    SIGTERM ends it as Ctrl-C does. The log of all services goes to ``log/tagtrail.log`` in the data directory.
+    SIGTERM and SIGHUP end it as Ctrl-C does. The log of all goes to ``log/tagtrail.log`` in the data directory.
 
     Raises:
         GiveUp: Something cannot start; the message says what to do.
@@ -219,12 +237,12 @@ def run_machine(plan: Plan, progress: Progress, *, verbose: bool = False) -> Ite
     log_dir = plan.data_dir / "log"
     log_dir.mkdir(exist_ok=True)
     with ExitStack() as stack:
-        log = stack.enter_context((log_dir / "tagtrail.log").open("a", encoding="utf-8"))
-        supervisor = Supervisor(log, echo=sys.stderr if verbose else None)
-        previous = signal.signal(signal.SIGTERM, _interrupt)
-        stack.callback(signal.signal, signal.SIGTERM, previous)
+        log = stack.enter_context(closing(LogFile(log_dir / "tagtrail.log")))
+        supervisor = Supervisor(log, sys.stderr) if verbose else Supervisor(log)
+        for signum in (signal.SIGTERM, signal.SIGHUP):
+            stack.callback(signal.signal, signum, signal.signal(signum, _interrupt))
         stack.callback(_stop_undisturbed, supervisor)
-        machine = Machine(plan, supervisor, progress)
+        machine = Machine(plan, supervisor, progress, log)
         try:
             machine.start()
         except Retry as error:

@@ -66,24 +66,28 @@ class Cluster:
         """How to connect."""
         return f"postgresql://{ROLE}:{self.password}@127.0.0.1:{self.port}/{database}"
 
+    def ready(self) -> bool:
+        """Whether the server answers; makes the database if it is not there."""
+        try:
+            with psycopg.connect(self.dsn("postgres"), autocommit=True, connect_timeout=5) as connection:
+                found = connection.execute("SELECT FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
+                if found is None:
+                    connection.execute(f"CREATE DATABASE {DATABASE}".encode())
+        except psycopg.OperationalError:
+            return False
+        return True
+
     def wait_ready(self, timeout_s: float = 60.0) -> None:
-        """Wait until the server answers, and make the database if it is not there.
+        """Wait until `ready`.
 
         Raises:
             Retry: It does not answer in time.
         """
         deadline = time.monotonic() + timeout_s
-        while True:
-            try:
-                with psycopg.connect(self.dsn("postgres"), autocommit=True, connect_timeout=5) as connection:
-                    found = connection.execute("SELECT FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
-                    if found is None:
-                        connection.execute(f"CREATE DATABASE {DATABASE}".encode())
-                return
-            except psycopg.OperationalError as error:
-                if time.monotonic() > deadline:
-                    raise Retry(f"the embedded database did not answer within {timeout_s:g} s: {error}") from None
-                time.sleep(0.02)
+        while not self.ready():
+            if time.monotonic() > deadline:
+                raise Retry(f"the embedded database did not answer within {timeout_s:g} s")
+            time.sleep(0.02)
 
 
 def prepare_cluster(state_dir: Path, port: int = 0) -> Cluster:
@@ -106,6 +110,8 @@ def prepare_cluster(state_dir: Path, port: int = 0) -> Cluster:
     data_dir = state_dir / "postgres"
     password_file = state_dir / "postgres-password"
     if not password_file.exists():
+        if (data_dir / "PG_VERSION").exists():
+            raise GiveUp(f"{password_file} is gone, and with it the way into {data_dir}: restore it from a backup")
         password_file.touch(mode=0o600)
         password_file.write_text(secrets.token_hex(16))
     password = password_file.read_text().strip()

@@ -12,13 +12,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO, Final
 
 from tagtrail.hardware.errors import GiveUp
 from tagtrail.stack import process
 from tagtrail.stack.cli import EXIT_GAVE_UP
-from tagtrail.stack.logs import SUPERVISED
+from tagtrail.stack.logs import SUPERVISED, LogFile
 
 logger = logging.getLogger("tagtrail.stack")
 
@@ -69,10 +70,10 @@ class _Child:
 class Supervisor:
     """Owns the children. Call it from the main thread only: on Linux children die with the thread that started them."""
 
-    def __init__(self, log: IO[str], *, echo: IO[str] | None = None) -> None:
-        """Write every line of every child to ``log``, and to ``echo`` too if given."""
+    def __init__(self, *sinks: IO[str] | LogFile) -> None:
+        """Write every line of every child to all ``sinks``."""
         self._children: dict[str, _Child] = {}
-        self._sinks = [sink for sink in (log, echo) if sink is not None]
+        self._sinks = sinks
         self._lock = threading.Lock()
 
     def start(self, service: Service) -> None:
@@ -150,7 +151,7 @@ class Supervisor:
         if code == EXIT_GAVE_UP:
             said = child.last_lines[-1] if child.last_lines else "it did not say why"
             raise GiveUp(f"{name} gave up: {said}")
-        how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
+        how = f"killed by {_signal_name(-code)}" if code < 0 else f"ended with {code}"
         self._write(name, f"-- {how}, starting again in {child.backoff_s:g} s")
         logger.warning("%s %s, starting it again in %g s", name, how, child.backoff_s)
         child.process = None
@@ -169,5 +170,15 @@ class Supervisor:
         stamp = time.strftime("%H:%M:%S")
         with self._lock:
             for sink in self._sinks:
-                sink.write(f"{stamp} {name:<9} | {line}\n")
-                sink.flush()
+                # A full disk or a closed terminal must not end the reading: a child stops when nobody takes its lines.
+                with suppress(OSError, ValueError):
+                    sink.write(f"{stamp} {name:<9} | {line}\n")
+                    sink.flush()
+
+
+def _signal_name(number: int) -> str:
+    """Most real-time signals have no name in Python."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -42,6 +42,10 @@ class Foreign:
             self._since_s = now_s
         return self._since_s is not None and now_s - self._since_s >= FOREIGN_S
 
+    def due_s(self) -> float:
+        """When `certain` should be asked again if no byte comes."""
+        return float("inf") if self._since_s is None else self._since_s + FOREIGN_S
+
 
 def foreign_line(family: str) -> str:
     """The remedy."""

@@ -8,8 +8,8 @@ The host side is a state machine::
                           ^                                         |
                           +------------- silence, reboot -----------+      too many silent tries: FAILED
 
-The edge calls `HostSession.tick` at least every 100 ms, writes whatever bytes it gets, and reopens the port when the
-state is FAILED.
+The edge calls `HostSession.tick` when `HostSession.due_s` says so, writes whatever bytes it gets, and reopens the port
+when the state is FAILED.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -129,6 +129,10 @@ class HostSession(Protocol):
         """Let time pass: time-outs, retries, watchdog; returns events and bytes to write."""
         ...
 
+    def due_s(self) -> float:
+        """When `tick` has something to do even if no byte comes; infinite if never, asked anew after each call."""
+        ...
+
     def close(self, now_s: float) -> bytes:
         """Ask the reader to stop; keep feeding until the state is CLOSED or FAILED."""
         ...
@@ -155,7 +159,8 @@ class ReaderModel(Protocol):
     def tag(self, seen: TagSeen) -> bytes:
         """The bytes that report a tag. Only while ``streaming``.
 
-        Empty between two rounds of a reader that reads in rounds: `feed` tells the tag when the host asks for the next.
+        Empty between two rounds of a reader that reads in rounds: it looks for no tags then, so this one is not told,
+        and may be offered again when the host has asked for the next round.
 
         Raises:
             RuntimeError: The reader is not streaming.

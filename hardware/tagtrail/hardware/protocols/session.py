@@ -180,6 +180,18 @@ class Session:
             self._time_out()
         return self._told()
 
+    def due_s(self) -> float:
+        """When `tick` has something to do even if no byte comes; infinite if never."""
+        due_s = self._byte_s + self.partial_s if self._framer.buffered else float("inf")
+        if not self.obeys_commands:
+            return min(due_s, self._foreign.due_s()) if self.state is State.STREAMING else due_s
+        if self.state in _STOPS:
+            quiet_s = self.quiet_s if self.state is State.STOPPING else self.cycle_s
+            return min(due_s, self._deadline_s, self._stopping_since_s() + quiet_s)
+        if self.state is State.STREAMING:
+            due_s = min(due_s, self._frame_s + self._patience_s)
+        return min(due_s, self._deadline_s) if self._steps else due_s
+
     def close(self, now_s: float) -> bytes:
         """Ask the reader to stop; keep feeding until the state is CLOSED or FAILED."""
         self.now_s = now_s
@@ -363,7 +375,7 @@ class Session:
         self._deadline_s = self.now_s + self.drain_s
 
     def _wait_for_stop(self) -> None:
-        quiet_s = self.now_s - max(self._byte_s, self._deadline_s - self.drain_s)
+        quiet_s = self.now_s - self._stopping_since_s()
         if self.state is State.STOPPING and quiet_s >= self.quiet_s:
             self.stopped("the line is quiet")
         elif self.now_s >= self._deadline_s or quiet_s >= self.cycle_s:
@@ -375,6 +387,10 @@ class Session:
                 self._stop()
             else:
                 self.stopped("no acknowledgement of two stop commands")
+
+    def _stopping_since_s(self) -> float:
+        """Last byte, or the last stop command if that was later."""
+        return max(self._byte_s, self._deadline_s - self.drain_s)
 
     def _advance(self) -> None:
         self._steps = self._steps[1:]

@@ -2,9 +2,12 @@
 
 import argparse
 from pathlib import Path
+from typing import Final
 
 from tagtrail.hardware.errors import GiveUp
 from tagtrail.stack.demo import DemoOptions, run_demo
+
+LIMITS: Final = {"minutes": 7 * 24 * 60.0, "speed": 1000.0, "shoppers_per_hour": 10_000.0}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -30,10 +33,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the demo."""
-    for name in ("minutes", "speed", "shoppers_per_hour"):
+    for name, most in LIMITS.items():
         value = getattr(options, name)
-        if value is not None and not 0 < value < float("inf"):
-            raise GiveUp(f"--{name.replace('_', '-')} {value:g}: must be more than 0")
+        if value is not None and not 0 < value <= most:
+            raise GiveUp(f"--{name.replace('_', '-')} {value:g}: must be more than 0 and at most {most:g}")
     if not 0 < options.port < 65536:
         raise GiveUp(f"--port {options.port}: must be 1 to 65535")
     once = options.once

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 
 from tagtrail.hardware.errors import BadData
-from tagtrail.hardware.protocols.chafon.describe import Meaning, describe_command, describe_reply
+from tagtrail.hardware.protocols.chafon.describe import Meaning, describe_command, describe_reply, makes_sense
 from tagtrail.hardware.protocols.chafon.frame import look_for_command, look_for_reply
 from tagtrail.hardware.protocols.chafon.host import ChafonHost
 from tagtrail.hardware.protocols.chafon.reader import ChafonReader
@@ -65,7 +65,8 @@ class ChafonFamily:
     ) -> Iterator[Meaning]:
         """What raw bytes of one direction say; see `tagtrail.hardware.protocols.interface.ReaderFamily.decode`.
 
-        The option ``layout`` is that of the reader, 288 or 18. Without it, 288 until the reader's information tells it.
+        The option ``layout`` is that of the reader, 288 or 18. Without it, 288 until the reader's information tells it;
+        until then an inventory that is none in 288, and exactly one in 18, is taken for that.
         """
         layout = Layout(choose(self.name, options, {"layout": ("288", "18")})["layout"])
         learn = "layout" not in (options or {})
@@ -75,11 +76,17 @@ class ChafonFamily:
 
 
 def _replies(frames: Iterable[bytes], layout: Layout, *, learn: bool) -> Iterator[Meaning]:
+    told = not learn
     for frame in frames:
         if learn and frame[2] == Command.GET_READER_INFO and frame[3] == Status.OK:
             with suppress(BadData):
                 layout = parse_info(frame[4:-2]).layout
-        yield {"hex": frame.hex().upper()} | describe_reply(frame, layout)
+                told = True
+        meaning = describe_reply(frame, layout)
+        if not told and meaning.get("fault") == "layout":
+            other = describe_reply(frame, Layout.WITHOUT_ANTENNA)
+            meaning = other if makes_sense(other) else meaning
+        yield {"hex": frame.hex().upper()} | meaning
 
 
 def _commands(frames: Iterable[bytes], layout: Layout) -> Iterator[Meaning]:

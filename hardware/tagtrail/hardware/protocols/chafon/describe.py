@@ -109,6 +109,13 @@ def describe_reply(frame: bytes, layout: Layout) -> Meaning:
     return meaning | _plain(data)
 
 
+def makes_sense(meaning: Meaning) -> bool:
+    """Whether neither the frame nor any of its tags has a fault."""
+    tags = meaning.get("tags", [])
+    assert isinstance(tags, list)
+    return "fault" not in meaning and not any("fault" in tag for tag in tags)
+
+
 def _name(code: int) -> str:
     return COMMAND_NAMES.get(code, "unknown")
 

@@ -4,7 +4,6 @@ It has no clock, so a round of reading lasts until the simulator says that nothi
 has told `ROUND_TAGS` tags, or until the host wants something else.
 """
 
-from collections import deque
 from typing import Final
 
 import msgspec
@@ -18,8 +17,6 @@ from tagtrail.hardware.protocols.interface import Counters, TagSeen
 
 POWER_MAX_DBM: Final = 30
 ROUND_TAGS: Final = 64
-WAITING_MAX: Final = 1024
-"""Tags that wait for the next round; what comes on top is lost, as in the reader's own memory."""
 UNASKED_MAX: Final = 3
 """Seconds without a command after which the host is taken to be gone."""
 
@@ -78,7 +75,6 @@ class ChafonReader:
         self._told = 0
         self._unasked = 0
         self._heartbeats = 0
-        self._waiting: deque[TagSeen] = deque(maxlen=WAITING_MAX)
 
     @property
     def info(self) -> Info:
@@ -102,7 +98,7 @@ class ChafonReader:
         return b"".join(self._obey(frame[2], frame[3:-2]) for frame in self._framer.feed(data))
 
     def tag(self, seen: TagSeen) -> bytes:
-        """The frame that reports a tag; between two rounds nothing, it comes with the next.
+        """The frame that reports a tag; between two rounds nothing, it is not seen then.
 
         A signal strength in dBm is told as a signed byte, which is a scale as good as any.
 
@@ -118,7 +114,6 @@ class ChafonReader:
         if self.saved.work_mode == _REAL_TIME:
             return self._say(Command.AUTO_REPORT, Status.OK, self._mask(seen) + record)
         if not self._in_round:
-            self._waiting.append(seen)
             return b""
         self._told += 1
         said = self._say(Command.INVENTORY, Status.MORE_FRAMES, self._mask(seen) + b"\x01" + record)
@@ -136,7 +131,6 @@ class ChafonReader:
             return self._end_round()
         if self._unasked >= UNASKED_MAX:
             self.streaming = False
-            self._waiting.clear()
         return b""
 
     def fault(self, status: int) -> bytes:
@@ -217,7 +211,6 @@ class ChafonReader:
             case Command.STOP_INVENTORY:
                 _expect(self.layout is Layout.WITH_ANTENNA, Status.ILLEGAL_COMMAND)
                 self.streaming = False
-                self._waiting.clear()
             case Command.GET_WORK_MODE_18 if self.layout is Layout.WITHOUT_ANTENNA:
                 return bytes((0, 30, 10, 15, saved.work_mode, 2, 4, 2, 6, 0, 0, 0))
             case Command.SET_WORK_MODE_18 if self.layout is Layout.WITHOUT_ANTENNA:
@@ -285,10 +278,7 @@ class ChafonReader:
         self._round_mask = mask
         self.streaming = self._in_round = True
         self._told = 0
-        said = b""
-        while self._waiting and self._in_round:
-            said += self.tag(self._waiting.popleft())
-        return said
+        return b""
 
 
 def _one(data: bytes) -> int:

@@ -1,6 +1,5 @@
 """The reader's side of an A0 line: a reader with four or eight ports that obeys the host, for the simulator."""
 
-from collections import deque
 from typing import Final
 
 from tagtrail.hardware.protocols.epc import with_pc
@@ -69,7 +68,6 @@ class InvelionReader:
         self._round: int | None = None
         self._tags_left = 0
         self._reads = 0
-        self._waiting: deque[bytes] = deque()
 
     @property
     def _ports(self) -> int:
@@ -99,12 +97,7 @@ class InvelionReader:
         index = _FREQUENCY_INDEX.get(seen.frequency_khz or 0, self.region[1])
         strength = _strength(seen.rssi_dbm) | (GROUP if antenna > 3 else 0)
         report = bytes((index << 2 | antenna & 3,)) + with_pc(seen.epc) + bytes((strength,))
-        if self._round is not None:
-            return self._report(self._round, report)
-        self._waiting.append(report)
-        if len(self._waiting) > TAGS_PER_INVENTORY:  # nobody asks any more
-            self._forget_round()
-        return b""
+        return b"" if self._round is None else self._report(self._round, report)
 
     def _report(self, command: int, report: bytes) -> bytes:
         self._tags_left -= 1
@@ -129,7 +122,6 @@ class InvelionReader:
     def _forget_round(self) -> None:
         self.streaming = False
         self.powers_dbm = {}
-        self._waiting.clear()
 
     def reboot(self) -> bytes:
         """Forget what is not in flash memory, as after a power cut; it wakes without a word."""
@@ -189,7 +181,7 @@ class InvelionReader:
         return bytes((Code.SUCCESS,))
 
     def _begin(self, command: int, data: bytes) -> bytes:
-        """Start a round; what was seen since the last one is told at once."""
+        """Start a round."""
         if command == Command.FAST_SWITCH_ANT_INVENTORY:
             antennas, repeat = self._switch_list(data)
         else:
@@ -207,8 +199,6 @@ class InvelionReader:
             return said if command != Command.FAST_SWITCH_ANT_INVENTORY else said + self._end(command)
         self._round = command
         self._tags_left = max(1, repeat) * len(antennas) * TAGS_PER_INVENTORY
-        while self._waiting and self._round is not None:
-            said += self._report(command, self._waiting.popleft())
         return said
 
     def _switch_list(self, data: bytes) -> tuple[list[int], int]:
