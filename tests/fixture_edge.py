@@ -113,6 +113,12 @@ class PtyReader:
         with self._lock:
             return not self._todo
 
+    @property
+    def alone(self) -> bool:
+        """Nobody has the port open, or not for long."""
+        with self._lock:
+            return self._quiet_until_s > 0
+
     def reboot(self, during: TagSeen | None = None) -> None:
         """Lose power for a moment, perhaps in the middle of the report of a tag."""
         with self._lock:
@@ -162,12 +168,19 @@ class PtyReader:
         if heard:
             self._say(self.model.feed(heard))
         if self.model.streaming and now_s >= self._quiet_until_s and self._waiting() < LINE_BYTES_MAX:
-            now, self._todo = self._todo[: self.tags_per_turn], self._todo[self.tags_per_turn :]
-            self._say(b"".join(map(self.model.tag, now)))
+            self._tell_tags()
             if now_s > self._idle_s:
                 self._idle_s = now_s + 0.5
                 self._say(self.model.idle(0))
         return bool(heard)
+
+    def _tell_tags(self) -> None:
+        for seen in self._todo[: self.tags_per_turn]:
+            report = self.model.tag(seen) if self.model.streaming else b""
+            if not report:  # between two rounds nothing is seen: it waits for the next one
+                return
+            self._say(report)
+            del self._todo[0]
 
     def _say(self, data: bytes) -> None:
         if self._master is not None and data and time.monotonic() >= self._quiet_until_s:

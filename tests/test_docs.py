@@ -1,15 +1,30 @@
 """The documents keep up with the code."""
 
+import argparse
 import re
 import subprocess
 import tomllib
+from importlib import import_module
 from pathlib import Path
 from urllib.parse import unquote
 
+import msgspec
 import pytest
 import yaml
 
+from tagtrail.analytics.settings import AnalyzeSettings
+from tagtrail.api.settings import ApiSettings
+from tagtrail.edge.settings import EdgeSettings
+from tagtrail.ingest.settings import IngestSettings
+from tagtrail.stack.settings import load_settings
+
 ROOT = Path(__file__).parents[1]
+SETTINGS: dict[str, type[msgspec.Struct]] = {
+    "ingest": IngestSettings,
+    "analytics": AnalyzeSettings,
+    "api": ApiSettings,
+    "edge": EdgeSettings,
+}
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/README.md")])
 
 
@@ -54,6 +69,19 @@ def test_compose_commands_are_commands_of_tagtrail() -> None:
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
     used = {service["command"][0] for service in compose["services"].values() if "command" in service}
     assert used <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", ["ingest", "analytics", "api", "edge"])
+def test_compose_services_have_the_settings_that_they_need(name: str) -> None:
+    from tagtrail.stack.cli import COMMANDS
+
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    service = compose["services"][name]
+    command = import_module(COMMANDS[service["command"][0]][1])
+    parser = argparse.ArgumentParser()
+    command.configure(parser)
+    options = parser.parse_args(service["command"][1:])
+    load_settings(SETTINGS[name], service["command"][0], environment=service["environment"], options=vars(options))
 
 
 def test_locked_requirements_are_plain_and_complete() -> None:

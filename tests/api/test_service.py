@@ -16,6 +16,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tagtrail.api.service import listen
 from tagtrail.hardware.errors import GiveUp
+from tagtrail.ingest.database import migrate
 
 RUN = """
 import logging, msgspec, sys
@@ -80,10 +81,15 @@ def test_it_serves_the_page_before_there_is_a_database_and_recovers(migrated: st
                 assert time.monotonic() < deadline
             assert (answer.status_code, answer.json()["reason"]) == (503, "database-not-ready")
             assert "tagtrail db" in answer.json()["message"]
+            migrate.migrate(make_conninfo(migrated, dbname=name))
+            assert client.get("/api/stores").status_code == 200
         finally:
             with psycopg.connect(migrated, autocommit=True) as connection:
                 connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
         child.terminate()
         assert child.wait(20) == 0
         assert child.stdout is not None
-        assert "Traceback" not in child.stdout.read()
+        away, not_ready, back, stopped = child.stdout.read().splitlines()
+        assert away.startswith("The database does not answer.")
+        assert "tagtrail db" in not_ready
+        assert (back, stopped) == ("the database answers again", "stopped")

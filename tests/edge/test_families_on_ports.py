@@ -33,7 +33,7 @@ from tagtrail.hardware.store import parse_store
 from tagtrail.hardware.wire import ReaderStatus, decode_batch, unpack_reads
 
 UNPLUGGED_S = float(os.environ.get("TAGTRAIL_UNPLUGGED_S", "1"))
-LIMIT_S = 90.0
+LIMIT_S = 60.0 + 2 * UNPLUGGED_S
 RSSI_DBM = -60.0
 HOT_C, COOL_C = 90, 30
 
@@ -65,6 +65,12 @@ class Line:
         seen = [self.tag() for _ in range(count)]
         self.reader.see_tags(seen)
         return {tag.epc for tag in seen}
+
+    def sees(self, count: int) -> None:
+        """The reader is in the middle of telling so many tags."""
+        told = len(self.told)
+        self.see(count)
+        self.wait(lambda: len(self.told) > told, "the first of many tags")
 
     @property
     def told(self) -> list[TagSeen]:
@@ -113,9 +119,7 @@ def unplugged(line: Line) -> None:
 def rebooted(line: Line) -> None:
     """The power fails for a moment, in the middle of a frame amid others; the port stays."""
     for _ in range(2):
-        told = len(line.told)
-        line.see(50)
-        line.wait(lambda told=told: len(line.told) > told, "reads")
+        line.sees(50)
         line.reader.reboot(line.tag())
         line.flows()
     assert line.status().reconnects == 0
@@ -128,6 +132,7 @@ def silent(line: Line) -> None:
     if line.family.obeys_commands:
         line.state("failed")
         assert "check" in (line.status().error or "")
+        line.wait(lambda: line.reader.alone, "the port is closed")
     line.reader.mute = False
     line.flows()
     assert line.status().error is None
@@ -206,9 +211,7 @@ class Shop:
             story.exception()
         for line in self.lines.values():
             if line.family.obeys_commands:
-                told = len(line.told)
-                line.see(1000)
-                line.wait(lambda told=told, line=line: len(line.told) > told, "reads")
+                line.sees(1000)
         self._stop.set()
         self._agent.result()
 
@@ -278,7 +281,7 @@ def test_a_stop_ends_reading_and_nothing_was_lost_or_doubled(shops: dict[str, Sh
     shop.end.result()
     for line in shop.lines.values():
         assert line.status().state == "closed"
-        assert line.status().rejected == 0
+        assert line.status().rejected_by.keys() <= {"unexpected-reply"}  # late, after a reboot
         line.reader.close()
         for _ in range(3):
             line.reader.model.idle(0)

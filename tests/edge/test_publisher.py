@@ -147,14 +147,14 @@ def test_the_silence_is_counted_from_the_first_batch_that_waits(spool: Spool) ->
 def test_a_commit_of_batches_not_yet_sent_again_skips_them(spool: Spool) -> None:
     line = Line()
     sender = publisher(spool, line)
-    fill(spool, 8)
+    fill(spool, 6)
     sender.connected(0.0)
     sender.pump(0.0)
     sender.connected(1.0)
-    sender.committed(commit(spool, 6))
+    sender.committed(commit(spool, 3))
     line.seqs()
     sender.pump(1.0)
-    assert line.seqs() == [7, 8]
+    assert line.seqs() == [4, 5, 6]
 
 
 @pytest.mark.parametrize("payload", [b"", b"{}", b"\xff", b'{"boot":"x","seq":"1"}', b'{"boot":"other","seq":3}'])
@@ -169,6 +169,8 @@ def test_commits_that_are_not_ours_free_nothing(spool: Spool, payload: bytes) ->
 def test_old_commits_change_nothing(spool: Spool) -> None:
     sender = publisher(spool, Line())
     fill(spool, 3)
+    sender.connected(0.0)
+    sender.pump(0.0)
     for seq in (2, 1, 0, -5):
         sender.committed(commit(spool, seq))
         sender.pump(0.0)
@@ -195,6 +197,37 @@ def test_a_database_that_knows_more_than_the_spool_makes_a_new_boot(tmp_path: Pa
     sender.committed(commit(spool, 50, boot))
     sender.pump(0.0)
     assert spool.batches == 2
+    spool.close()
+
+
+def test_a_copy_that_has_outgrown_the_database_sends_all_that_is_new(tmp_path: Path) -> None:
+    path = tmp_path / "copy.sqlite"
+    spool = Spool(path, store="riverside", agent="edge-1")
+    fill(spool, 10)
+    spool.close()
+    spool = Spool(path, store="riverside", agent="edge-1")
+    fill(spool, 30)  # 11 to 40, without a connection; the database has others up to 20
+    line = Line()
+    sender = publisher(spool, line, inflight=100)
+    sender.committed(commit(spool, 20))
+    sender.connected(0.0)
+    sender.pump(0.0)
+    assert line.seqs() == list(range(1, 31))
+    assert (spool.batches, spool.reads) == (30, 30)
+    spool.close()
+
+
+def test_what_an_earlier_run_sent_is_freed_as_ever(tmp_path: Path) -> None:
+    path = tmp_path / "spool.sqlite"
+    spool = Spool(path, store="riverside", agent="edge-1")
+    fill(spool, 10)
+    spool.close()
+    spool = Spool(path, store="riverside", agent="edge-1")
+    boot = spool.boot
+    sender = publisher(spool, Line())
+    sender.committed(commit(spool, 10))
+    sender.pump(0.0)
+    assert (spool.boot, spool.batches) == (boot, 0)
     spool.close()
 
 

@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from serial.tools.list_ports_common import ListPortInfo
 
 from fixture_edge import wait_for
 from tagtrail.edge import reader_task
 from tagtrail.edge.link import Link, Tap
 from tagtrail.edge.reader_task import ReaderTask, Wiring
+from tagtrail.edge.usb import Port
 from tagtrail.hardware.protocols.interface import Counters, Event, ReaderFault, State, StateChanged, TagSeen
 from tagtrail.hardware.reads import TagRead
 
@@ -216,6 +218,38 @@ def test_a_missing_port_is_tried_again_and_told_once(
     assert sum("there is no such port" in message for message in caplog.messages) == 1
 
 
+def test_a_reader_plugged_in_elsewhere_is_found_by_its_serial_number(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    lines = [pty.openpty(), pty.openpty()]
+    plugged: list[ListPortInfo] = []
+    monkeypatch.setattr(reader_task, "RETRY_FIRST_S", 0.01)
+    monkeypatch.setattr(reader_task, "Port", lambda name: Port(name, lambda: plugged))
+    task = ReaderTask(
+        Wiring("r01", "usb:A1", 115_200, (1,)),
+        ByteSession({}),
+        clock=FixedClock(),
+        deliver=lambda _: None,
+        changed=lambda: None,
+        rng=random.Random(1),
+    )
+    task.start()
+    for times, (master, slave) in enumerate(lines):
+        wait_for(lambda: "usb:A1 is not plugged in" in str(task.status().error), "a word about it")
+        tty.setraw(slave)
+        port = ListPortInfo(os.ttyname(slave), skip_link_detection=True)
+        port.serial_number = "A1"
+        plugged.append(port)
+        wait_for(lambda: task.status().state == "streaming", "streaming")
+        assert task.status().reconnects == times
+        assert f"reader r01: its port usb:A1 is {port.device} now" in caplog.messages
+        plugged.clear()
+        os.close(slave)
+        os.close(master)
+    task.stop()
+    wait_for(lambda: not task.alive, "the end")
+
+
 def test_an_unexpected_error_does_not_end_the_task(bench: MakeBench, caplog: pytest.LogCaptureFixture) -> None:
     one = bench({b"T": TagSeen(epc=EPC, antenna=1)})
     one.say(b"!")
@@ -226,10 +260,11 @@ def test_an_unexpected_error_does_not_end_the_task(bench: MakeBench, caplog: pyt
 
 
 def test_a_fault_of_the_reader_shows_in_its_status(bench: MakeBench, caplog: pytest.LogCaptureFixture) -> None:
-    one = bench({b"H": ReaderFault(0x0504, "too hot")})
-    one.say(b"HH")
-    wait_for(lambda: one.task.status().error, "the fault")
+    one = bench({b"H": ReaderFault(0x0504, "too hot"), b"A": ReaderFault(0x0503, "no antenna")})
+    one.say(b"HAHAHAH")
+    wait_for(lambda: "no antenna" in caplog.text and "too hot" in (one.task.status().error or ""), "the faults")
     assert one.task.status().error == "the reader reports too hot (0x0504)"
+    assert sum("no antenna" in message for message in caplog.messages) == 1
     assert sum("too hot" in message for message in caplog.messages) == 1
 
 

@@ -25,6 +25,7 @@ def test_the_defaults_are_right() -> None:
         {"mqtt": "http://localhost"},
         {"mqtt": "mqtt://host:port"},
         {"mqtt": "mqtt://"},
+        {"mqtt": "mqtt://a..b:1883"},
         {"mqtt": "mqtt://user:secret@host"},
         {"mqtt_password": "p"},
         {"window_s": -1.0},
@@ -70,17 +71,3 @@ def test_a_full_inbox_makes_readers_wait_and_lets_events_pass() -> None:
     writer.join(30)
     assert inbox.take(30) == ([read], [])
     assert inbox.take(0.001) == ([], [])
-
-
-def test_reads_are_gathered_until_something_else_happens_or_it_is_full() -> None:
-    inbox: Inbox[str] = Inbox(3)
-    read = TagRead(0, "r01", 1, "00000000", None)
-    for more in (lambda: inbox.put_event("news"), lambda: inbox.put_reads([read])):
-        inbox.put_reads([read])
-        writer = threading.Thread(target=lambda: [inbox.put_reads([read]), more()])  # noqa: B023
-        writer.start()
-        reads, events = inbox.take(30, 30)
-        writer.join(30)
-        assert len(reads) + len(events) == 3
-    inbox.put_reads([read])
-    assert inbox.take(30, 0.001) == ([read], [])

@@ -145,6 +145,7 @@ FAULTS = [
     ('"r02"\n', '"r02"\nport = "/dev/ttyUSB0"\n', "71: [[reader]] 'r02': port = '/dev/ttyUSB0' is … taken in line 52"),
     ('mercury"\nport', 'mercuri"\nport', "51: [[reader]] 'r01': protocol = 'mercuri' is unknown; did you mean"),
     ('mercury"\nport', 'telepathy"\nport', "51: [[reader]] 'r01': protocol = 'telepathy' is unknown; known are "),
+    ('"/dev/ttyUSB0"\nbaud', '"usb:"\nbaud', "52: [[reader]] 'r01': port = 'usb:' is not a serial port, usb:SERIAL"),
     ("baud = 115200", "baud = 0", "53: [[reader]] 'r01': baud = 0 is not a whole number of bits per second over 0"),
     ("baud = 115200", "baud = 9600.5", "53: [[reader]] 'r01': baud = 9600.5 is not a whole number of bits per"),
     ('region = "eu"', 'region = "EU"', "54: [[reader]] 'r01': region = 'EU' is not one of na, "),

@@ -19,6 +19,7 @@ def test_the_defaults_are_in_order() -> None:
         ({"mqtt": "tcp://broker"}, "expected mqtt://HOST:PORT"),
         ({"mqtt": "mqtt://u:secret@broker"}, "set mqtt_user and mqtt_password"),
         ({"mqtt": "mqtt://broker:port"}, "port"),
+        ({"mqtt": "mqtt://a..b:1883"}, "no host name"),
         ({"mqtt_password": "x"}, "no mqtt_user"),
         ({"dsn": ""}, "dsn: expected"),
         ({"stores": []}, "at least one store"),

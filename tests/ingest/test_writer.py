@@ -151,6 +151,19 @@ def test_a_number_used_twice_for_different_reads_loses_nothing(connection: Conne
     assert stored(connection) == AGENT.expected([1]) + twin.expected([2])
 
 
+@pytest.mark.parametrize("flushes", [[[0, 1, 0, 1]], [[0], [1, 0]], [[0], [1], [0]], [[0], [0, 1]]])
+def test_reads_that_differ_in_one_signal_strength_are_other_reads(
+    connection: Connection, flushes: list[list[int]]
+) -> None:
+    copies = [AGENT.payload(1), AGENT.payload(1).replace(b"-41.5", b"-41.6")]
+    writer = Writer()
+    outcomes = [writer.write(connection, [message(copies[copy]) for copy in flush]) for flush in flushes]
+    assert stored(connection) == AGENT.expected([1])
+    assert quarantined(connection) == {"seq-reused": 1}
+    assert sum(outcome.duplicates for outcome in outcomes) == sum(map(len, flushes)) - 2
+    assert committed(connection) == 1
+
+
 def test_long_payloads_are_cut_and_say_so(connection: Connection) -> None:
     Writer().write(connection, [message(b"x" * 5_000_000)])
     row = connection.execute("SELECT length(payload), message FROM quarantine").fetchone()

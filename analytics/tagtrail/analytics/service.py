@@ -1,7 +1,6 @@
 """The service: offline with a file of reads, else the live loop over all stores of a database."""
 
 import logging
-import signal
 import threading
 import time
 from collections.abc import Collection
@@ -17,6 +16,7 @@ from tagtrail.analytics.presence import PresenceParameters
 from tagtrail.analytics.settings import AnalyzeSettings
 from tagtrail.hardware.clock import Clock, parse_clock
 from tagtrail.hardware.errors import FaultsError, GiveUp, Retry
+from tagtrail.hardware.shutdown import stop_on_signals
 from tagtrail.ingest.database.connection import Connection, connect, explain, wait_for_database
 
 log = logging.getLogger("tagtrail.analyze")
@@ -37,8 +37,7 @@ def run(settings: AnalyzeSettings) -> int:
     if settings.reads is not None:
         return run_analyze(settings)
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop_on_signals(stop, log)
     keep_up(settings, stop)
     return 0
 

@@ -60,11 +60,9 @@ class AnalyzeSettings(Struct, frozen=True, kw_only=True):
         if self.reads is not None:
             found += [f"{name}: needed together with reads" for name in ("store", "out") if getattr(self, name) is None]
         else:
-            found += [
-                f"{name}: works together with reads only; set reads, or leave it out"
-                for name in ("store", "out")
-                if getattr(self, name) is not None
-            ]
+            # A store may come from settings that all services share; live, the layout is that of the database.
+            if self.out is not None:
+                found.append("out: works together with reads only; set reads, or leave it out")
             if self.dsn is None:
                 found.append("set reads, store and out to analyse a file, or dsn to work on a database")
         limits = (

@@ -1,6 +1,7 @@
 """The HTTP API: routes, checks of parameters, one shape for every error."""
 
 import logging
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
@@ -53,6 +54,8 @@ class Answers:
     def __init__(self, settings: ApiSettings, pool: ConnectionPool[Connection]) -> None:
         self._settings = settings
         self._pool = pool
+        self._lock = threading.Lock()
+        self._failing = ""
         self._clock = parse_clock(settings.clock)
         self.rate = self._clock.rate if isinstance(self._clock, ScaledClock) else 1.0
         self._live = Recent(LIVE_KEEP_S, self._make_live)
@@ -121,10 +124,24 @@ class Answers:
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
         """A connection that cannot write, and sees one state of the database throughout."""
-        with self._pool.connection(CONNECTION_WAIT_S) as connection:
-            connection.read_only = True
-            connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-            yield connection
+        try:
+            with self._pool.connection(CONNECTION_WAIT_S) as connection:
+                connection.read_only = True
+                connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+                yield connection
+        except psycopg.Error as error:
+            self._note(*_database_fault(error))
+            raise
+        self._note()
+
+    def _note(self, reason: str = "", message: str = "") -> None:
+        """Log when the database begins to fail, and when it answers again; called in any thread."""
+        with self._lock:
+            before, self._failing = self._failing, reason
+        if reason and reason != before:
+            log.warning("%s Requests are answered with 503 meanwhile.", message)
+        elif before and not reason:
+            log.info("the database answers again")
 
 
 def create_app(settings: ApiSettings, pool: ConnectionPool[Connection]) -> FastAPI:
@@ -224,12 +241,17 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(psycopg.Error)
     def database_failed(_: Request, error: psycopg.Error) -> JSONResponse:
-        reason, message = "database-away", "The database does not answer."
-        if not isinstance(error, PoolTimeout):
-            advice = explain(error)
-            reason = "database-not-ready" if isinstance(advice, GiveUp) else reason
-            message = str(advice)
-        return _fault(HTTPStatus.SERVICE_UNAVAILABLE, reason, message, {"Retry-After": str(RETRY_AFTER_S)})
+        return _fault(
+            HTTPStatus.SERVICE_UNAVAILABLE, *_database_fault(error), headers={"Retry-After": str(RETRY_AFTER_S)}
+        )
+
+
+def _database_fault(error: psycopg.Error) -> tuple[str, str]:
+    """Reason and message of a failure of the database."""
+    if isinstance(error, PoolTimeout):
+        return "database-away", "The database does not answer."
+    advice = explain(error)
+    return "database-not-ready" if isinstance(advice, GiveUp) else "database-away", f"{str(advice).rstrip('.')}."
 
 
 def _fault(status: HTTPStatus, reason: str, message: str, headers: Mapping[str, str] | None = None) -> JSONResponse:

@@ -40,8 +40,6 @@ HELD_MAX: Final = 100_000
 """Reads kept in memory while the disk takes none: some 30 MB."""
 WAKE_S: Final = 0.2
 """Longest sleep of the main loop, so that it sees a stop soon."""
-GATHER_S: Final = 0.05
-"""Reads that come within this time are taken together: readers tell them one by one, and each wake costs."""
 SPOOL_RETRY_S: Final = 1.0
 NEWS_S: Final = 0.2
 """Changes within this time share one status message."""
@@ -194,7 +192,7 @@ class Agent:
 
     def _step(self) -> None:
         """Wait for something to happen, and do all that is due."""
-        reads, events = self._inbox.take(self._idle_s(), GATHER_S)
+        reads, events = self._inbox.take(self._idle_s())
         now_s = time.monotonic()
         closed = self._window.add(reads)
         closed += self._window.flush() if self._flushing else self._window.due(self._clock.now_us())

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
@@ -19,6 +18,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from tagtrail.edge.backoff import Backoff
+from tagtrail.hardware.mqtt_address import MqttAddress, parse_mqtt_address
 
 log = logging.getLogger("tagtrail.edge")
 
@@ -130,23 +130,27 @@ class Broker:
         self._thread.join(timeout_s)
 
     def _run(self) -> None:
-        parts = urlsplit(self._settings.url)
-        tls = parts.scheme == "mqtts"
-        host, port = parts.hostname or "", parts.port or (8883 if tls else 1883)
+        address = parse_mqtt_address(self._settings.url)
         while not self._stopping.is_set():
-            client = self._new_client(tls=tls)
             since_s = time.monotonic()
             try:
-                client.connect(host, port, KEEPALIVE_S)
-            except OSError as error:
-                self._tell(f"broker {host}:{port} cannot be reached ({error}); spooling, and trying again for ever")
-            else:
-                self._converse(client)
-                why = self._refused or "it closed the connection or fell silent"
-                self._tell(f"broker {host}:{port} is gone: {why}; spooling, and trying again for ever")
+                why = self._connect(address)
+            except Exception as error:  # noqa: BLE001 - whatever it is: without this thread the agent would be deaf
+                why = f"failed ({error!r})"
+            self._tell(f"broker {address.host}:{address.port} {why}; spooling, and trying again for ever")
             if time.monotonic() - since_s > SETTLED_S:
                 self._backoff.reset()
             self._stopping.wait(self._backoff.next_s())
+
+    def _connect(self, address: MqttAddress) -> str:
+        """Make one connection and serve it; says why there is none any more."""
+        client = self._new_client(tls=address.tls)
+        try:
+            client.connect(address.host, address.port, KEEPALIVE_S)
+        except OSError as error:
+            return f"cannot be reached ({error})"
+        self._converse(client)
+        return f"is gone: {self._refused or 'it closed the connection or fell silent'}"
 
     def _converse(self, client: mqtt.Client) -> None:
         """Serve one connection until it ends."""

@@ -27,10 +27,8 @@ class Inbox(Generic[EventT]):
         with self._changed:
             while len(self._reads) >= self._reads_max:
                 self._changed.wait()
-            first = not self._reads
             self._reads.extend(reads)
-            if first or len(self._reads) >= self._reads_max:
-                self._changed.notify_all()
+            self._changed.notify_all()
 
     def put_event(self, event: EventT) -> None:
         """Hand over an event at once."""
@@ -38,13 +36,11 @@ class Inbox(Generic[EventT]):
             self._events.append(event)
             self._changed.notify_all()
 
-    def take(self, timeout_s: float, gather_s: float = 0.0) -> tuple[list[TagRead], list[EventT]]:
-        """All that came, in order; waits up to ``timeout_s`` for anything, and up to ``gather_s`` for more reads."""
+    def take(self, timeout_s: float) -> tuple[list[TagRead], list[EventT]]:
+        """All that came, in order; waits up to ``timeout_s`` for anything."""
         with self._changed:
             if not self._reads and not self._events:
                 self._changed.wait(timeout_s)
-            if self._reads and not self._events and gather_s > 0:
-                self._changed.wait_for(lambda: self._events or len(self._reads) >= self._reads_max, gather_s)
             reads, events = self._reads, self._events
             self._reads, self._events = [], []
             self._changed.notify_all()

@@ -39,6 +39,7 @@ class Publisher:
         self._resend_s = resend_s
         self._window = inflight
         self._sent_seq = 0
+        self._highest_seq = 0
         self._committed_seq = 0
         self._progress_s = 0.0
         self._connected = False
@@ -62,7 +63,7 @@ class Publisher:
 
     def rewind(self, now_s: float) -> None:
         """The spool's batches have new numbers: none of them has been sent."""
-        self._sent_seq = self._committed_seq = 0
+        self._sent_seq = self._highest_seq = self._committed_seq = 0
         self._progress_s = now_s
 
     def committed(self, payload: bytes) -> None:
@@ -80,13 +81,14 @@ class Publisher:
     def _free(self, now_s: float) -> None:
         """Let go of what the database has."""
         spool, seq = self._spool, self._committed_seq
-        if seq > spool.last_seq:
+        known_seq = max(spool.opened_seq, self._highest_seq)
+        if seq > known_seq:
             log.error(
-                "the database has batch %d of boot %s, this spool only got to %d: it is an old copy, or the disk lost "
-                "what it had confirmed. What is new goes on under a new boot.",
+                "the database has batch %d of boot %s, this agent only sent up to %d: its spool is an old copy, or the "
+                "disk lost what it had confirmed. What is new goes on under a new boot.",
                 seq,
                 spool.boot,
-                spool.last_seq,
+                known_seq,
             )
             spool.renumber()
             self.rewind(now_s)
@@ -136,6 +138,7 @@ class Publisher:
                     return
 
     def _outgoing(self, seq: int, payload: bytes, now_s: float) -> bool:
+        self._highest_seq = max(self._highest_seq, seq)
         if not self._send(with_first(payload, self._spool.freed_seq + 1)):
             self._connected = False
             return False

@@ -29,13 +29,15 @@ from tagtrail.hardware.wire import TIME_MAX_US, TIME_MIN_US, ReaderStatus
 log = logging.getLogger("tagtrail.edge")
 
 RETRY_FIRST_S: Final = 0.5
-RETRY_LIMIT_S: Final = 30.0
+RETRY_LIMIT_S: Final = 5.0
+"""To look for a port costs next to nothing, and a reader that is plugged in again should not be waited for."""
 WAIT_MAX_S: Final = 0.5
 """Longest wait for bytes, so that a stop is seen soon."""
-CLOSE_S: Final = 2.0
-"""How long a reader may take to stop before the port is closed all the same."""
+CLOSE_S: Final = 4.5
+"""How long a reader may take to stop before the port is closed all the same: two stop commands, each with the time in
+which a session waits for queued tags."""
 FAULT_SHOWN_S: Final = 60.0
-"""How long a fault that the reader reported stays in its status."""
+"""How long a fault that the reader reported stays in its status, and is not logged again."""
 
 
 @dataclass(frozen=True)

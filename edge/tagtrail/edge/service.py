@@ -1,13 +1,13 @@
 """The edge service: `run` is what ``tagtrail edge`` calls."""
 
 import logging
-import signal
 import threading
 from pathlib import Path
 
 from tagtrail.edge.agent import Agent
 from tagtrail.edge.settings import EdgeSettings
 from tagtrail.hardware.errors import FaultsError
+from tagtrail.hardware.shutdown import stop_on_signals
 from tagtrail.hardware.store import load_store
 
 log = logging.getLogger("tagtrail.edge")
@@ -24,15 +24,8 @@ def run(settings: EdgeSettings) -> int:
     faults = settings.faults()
     if faults:
         raise FaultsError("settings", faults)
-    stop = threading.Event()
-
-    def on_signal(number: int, _frame: object) -> None:
-        log.info("stopping (%s)", signal.Signals(number).name)
-        stop.set()
-
     agent = Agent(settings, load_store(Path(settings.store)))
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, on_signal)
+    stop = threading.Event()
+    stop_on_signals(stop, log)
     agent.run(stop)
     return 0

@@ -2,12 +2,12 @@
 
 import re
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct
 
 from tagtrail.hardware.clock import parse_clock
 from tagtrail.hardware.errors import GiveUp
+from tagtrail.hardware.mqtt_address import mqtt_address_faults
 from tagtrail.hardware.store import ID_PATTERN
 from tagtrail.hardware.wire import READS_MAX
 
@@ -64,7 +64,7 @@ class EdgeSettings(Struct, frozen=True, kw_only=True):
             found.append(f"agent {self.agent!r}: use only a-z, 0-9 and -")
         if self.ports is not None and "{reader}" not in self.ports:
             found.append(f"ports {self.ports!r}: there is no {{reader}} in it, so all readers would share one port")
-        found += _mqtt_faults(self.mqtt)
+        found += mqtt_address_faults(self.mqtt)
         if self.mqtt_password is not None and self.mqtt_user is None:
             found.append("mqtt_password: there is no mqtt_user to go with it")
         if not 0 <= self.window_s <= 60:
@@ -87,16 +87,3 @@ class EdgeSettings(Struct, frozen=True, kw_only=True):
         except GiveUp as error:
             found.append(str(error))
         return found
-
-
-def _mqtt_faults(url: str) -> list[str]:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        return [f"mqtt {url!r}: {error}"]
-    if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or port == 0 or parts.path not in ("", "/"):
-        return [f"mqtt {url!r}: expected mqtt://HOST:PORT or mqtts://HOST:PORT"]
-    if parts.username is not None:
-        return ["mqtt: user and password do not belong into the address; set mqtt_user and mqtt_password"]
-    return []

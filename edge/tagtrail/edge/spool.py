@@ -66,7 +66,6 @@ class Spool:
         self._path = path
         self._store = store
         self._agent = agent
-        self._opened_seq = 0
         try:
             self._open()
         except SpoolCorruptError as error:
@@ -76,6 +75,8 @@ class Spool:
     boot: str
     last_seq: int
     """Newest batch ever appended under this boot; 0 before the first."""
+    opened_seq: int
+    """Newest batch that the file held when it was opened, or 0 after it was renumbered."""
     freed_seq: int
     """All batches up to this one are in the database."""
     batches: int
@@ -139,7 +140,7 @@ class Spool:
             SpoolWriteError: see `append`.
             SpoolCorruptError: see `append`.
         """
-        fresh = self.pending(max(self._opened_seq, self.freed_seq), -1)
+        fresh = self.pending(max(self.opened_seq, self.freed_seq), -1)
         boot = secrets.token_hex(4)
         with self._transaction() as cursor:
             cursor.execute("DELETE FROM batch")
@@ -147,7 +148,7 @@ class Spool:
             for seq, spooled in enumerate(fresh, start=1):
                 self._insert(cursor, msgspec.structs.replace(decode_batch(spooled.payload), boot=boot, seq=seq))
         self._load()
-        self._opened_seq = 0
+        self.opened_seq = 0
 
     def start_over(self, why: str) -> None:
         """Move the damaged file aside, where a person can look at it, and start a new one with a new ``boot``.
@@ -185,7 +186,7 @@ class Spool:
         except BaseException:
             self._db.close()
             raise
-        self._opened_seq = self.last_seq
+        self.opened_seq = self.last_seq
 
     def _prepare(self) -> None:
         """Lock the file, check that it is a whole spool of ours, or make it one."""

@@ -1,9 +1,11 @@
 """What an MQTT message is: a batch of reads, an agent's status, or something that nobody can read. Pure."""
 
+import hashlib
 import re
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,6 +30,7 @@ from tagtrail.ingest.vendor import is_vendor_topic, read_vendor
 ID_MAX: Final = 64
 PORTS: Final = 256  # antenna ports are 1 to 255
 SEQ_END: Final = 2**63
+CONTENT_BYTES: Final = 8
 
 
 class Delivery(NamedTuple):
@@ -74,6 +77,7 @@ class Batch:
         antenna: Index into ``antennas`` per read.
         rssi_dbm: float32 per read; NaN where the reader gave none.
         count: int16 per read.
+        content: Hash of all reads, to tell a repetition from other reads under the same key.
         partly: What of the message could not be used, for the quarantine.
     """
 
@@ -87,6 +91,7 @@ class Batch:
     antenna: NDArray[np.int64]
     rssi_dbm: NDArray[np.float32]
     count: NDArray[np.int16]
+    content: bytes
     partly: "Rejected | None" = None
 
     @property
@@ -200,19 +205,32 @@ def _columns(
         np.array(column, np.int64) for column in (batch.tag, batch.reader, batch.antenna, batch.dt)
     )
     codes, antenna = np.unique(reader * PORTS + port, return_inverse=True)
+    antennas = [(batch.readers[code // PORTS], code % PORTS) for code in codes.tolist()]
+    time = dt + batch.t0
+    rssi_dbm = np.array(batch.rssi, np.float32)  # None becomes NaN
+    count = np.array(batch.count, np.int16)
     return Batch(
         message=message,
         key=key,
         confirmed=confirmed,
-        time=(dt + batch.t0).view("datetime64[us]"),
+        time=time.view("datetime64[us]"),
         tags=batch.tags,
         tag=tag,
-        antennas=[(batch.readers[code // PORTS], code % PORTS) for code in codes.tolist()],
+        antennas=antennas,
         antenna=antenna,
-        rssi_dbm=np.array(batch.rssi, np.float32),  # None becomes NaN
-        count=np.array(batch.count, np.int16),
+        rssi_dbm=rssi_dbm,
+        count=count,
+        content=_content((batch.tags, antennas), time, tag, antenna, rssi_dbm, count),
         partly=partly,
     )
+
+
+def _content(names: object, *columns: NDArray[Any]) -> bytes:
+    """Of the values that are stored: not of the payload, whose ``first`` differs from one repetition to the next."""
+    content = hashlib.blake2b(msgspec.json.encode(names), digest_size=CONTENT_BYTES)
+    for column in columns:
+        content.update(column)
+    return content.digest()
 
 
 def _read_status(message: Message, topic: Topic) -> Status | Rejected:

@@ -22,19 +22,18 @@ _KEYS = "unnest(%s::smallint[], %s::text[], %s::text[], %s::bigint[])"
 
 # A batch that could not be read has no rows. A readable copy that comes later, e.g. after an upgrade, takes its place.
 _ENTER = """
-INSERT INTO batch (store_id, agent, boot, seq, rows, reads, first_time, last_time)
+INSERT INTO batch (store_id, agent, boot, seq, rows, reads, first_time, last_time, content)
 SELECT * FROM unnest(%s::smallint[], %s::text[], %s::text[], %s::bigint[],
-                     %s::integer[], %s::bigint[], %s::timestamptz[], %s::timestamptz[])
+                     %s::integer[], %s::bigint[], %s::timestamptz[], %s::timestamptz[], %s::bytea[])
 ON CONFLICT (store_id, agent, boot, seq) DO UPDATE
 SET rows = excluded.rows, reads = excluded.reads, first_time = excluded.first_time, last_time = excluded.last_time,
-    committed_at = now(), xid = pg_current_xact_id()
+    content = excluded.content, committed_at = now(), xid = pg_current_xact_id()
 WHERE batch.rows = 0 AND excluded.rows > 0
 RETURNING store_id, agent, boot, seq
 """
 _CONTENT = f"""
-SELECT store_id, agent, boot, seq, rows, reads, first_time, last_time
+SELECT store_id, agent, boot, seq, content
 FROM batch JOIN {_KEYS} AS wanted (store_id, agent, boot, seq) USING (store_id, agent, boot, seq)
-WHERE rows > 0
 """  # noqa: S608 - a constant
 _NEW_BOOTS = f"""
 INSERT INTO agent_boot (store_id, agent, boot, committed_seq) SELECT * FROM {_KEYS}
@@ -79,6 +78,7 @@ class Entry(NamedTuple):
     reads: int = 0
     first_time: datetime | None = None
     last_time: datetime | None = None
+    content: bytes | None = None
 
     @property
     def key(self) -> Key:
@@ -103,17 +103,16 @@ def enter(connection: Connection, entries: Iterable[Entry]) -> set[Key]:
     return set(connection.execute(_ENTER, columns).fetchall()) if columns else set()
 
 
-def reused(connection: Connection, entries: Iterable[Entry]) -> set[Key]:
-    """Those of these batches whose number was taken by a batch of another content.
+def contents(connection: Connection, keys: Iterable[Key]) -> dict[Key, bytes | None]:
+    """The content of batches that are there; None where a batch is in the quarantine.
 
-    Happens where two agents share an identity, or where an agent goes on with an old copy of its spool.
+    One that differs from what came means that a number was used twice: two agents share an identity, or an agent goes
+    on with an old copy of its spool.
     """
-    wanted = {entry.key: entry for entry in entries if entry.rows}
+    wanted = set(keys)
     if not wanted:
-        return set()
-    rows = connection.execute(_CONTENT, _columns(wanted)).fetchall()
-    there = (Entry(*row) for row in rows)
-    return {entry.key for entry in there if entry != wanted[entry.key]}
+        return {}
+    return {(*key,): content for *key, content in connection.execute(_CONTENT, _columns(wanted)).fetchall()}
 
 
 def advance(connection: Connection, confirmed: Mapping[Boot, int]) -> dict[Boot, int]:

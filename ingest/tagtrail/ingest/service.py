@@ -2,7 +2,6 @@
 
 import logging
 import queue
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +11,7 @@ import psycopg
 
 from tagtrail.hardware.clock import parse_clock
 from tagtrail.hardware.errors import Retry
+from tagtrail.hardware.shutdown import stop_on_signals
 from tagtrail.ingest import ledger
 from tagtrail.ingest.counters import Counters
 from tagtrail.ingest.database.connection import Connection, connect, explain, wait_for_database
@@ -41,8 +41,7 @@ def run(settings: IngestSettings) -> int:
         GiveUp: The database cannot be used as it is; the message says what to do.
     """
     stop = threading.Event()
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signum, lambda _signum, _frame: stop.set())
+    stop_on_signals(stop, log)
     if not _wait_for_schema(settings.dsn, stop):
         return 0
     ingest = Ingest(settings, stop)

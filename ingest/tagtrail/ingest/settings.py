@@ -2,12 +2,12 @@
 
 import re
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from msgspec import Meta, Struct, field
 
 from tagtrail.hardware.clock import parse_clock
 from tagtrail.hardware.errors import GiveUp
+from tagtrail.hardware.mqtt_address import mqtt_address_faults
 from tagtrail.hardware.store import ID_PATTERN
 
 
@@ -44,7 +44,7 @@ class IngestSettings(Struct, frozen=True, kw_only=True):
 
     def faults(self) -> list[str]:
         """What is wrong with these settings, one sentence each; no I/O."""
-        found = _mqtt_faults(self.mqtt)
+        found = mqtt_address_faults(self.mqtt)
         if self.mqtt_password is not None and self.mqtt_user is None:
             found.append("mqtt_password: there is no mqtt_user to go with it")
         if not self.dsn:
@@ -71,16 +71,3 @@ class IngestSettings(Struct, frozen=True, kw_only=True):
         except GiveUp as error:
             found.append(str(error))
         return found
-
-
-def _mqtt_faults(url: str) -> list[str]:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        return [f"mqtt {url!r}: {error}"]
-    if parts.username is not None:
-        return ["mqtt: user and password do not belong into the address; set mqtt_user and mqtt_password"]
-    if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or port == 0 or parts.path not in ("", "/"):
-        return [f"mqtt {url!r}: expected mqtt://HOST:PORT or mqtts://HOST:PORT"]
-    return []

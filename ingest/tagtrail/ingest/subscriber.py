@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Iterable
 from typing import Final
-from urllib.parse import urlsplit
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
@@ -19,6 +18,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from tagtrail.hardware.clock import parse_clock
+from tagtrail.hardware.mqtt_address import MqttAddress, parse_mqtt_address
 from tagtrail.hardware.wire import Committed, committed_topic, encode, reads_topic, status_topic
 from tagtrail.ingest.intake import Delivery, Item, Message, read_message
 from tagtrail.ingest.settings import IngestSettings
@@ -98,25 +98,29 @@ class Subscriber:
             client.publish(committed_topic(store, agent), encode(committed), qos=1, retain=True)
 
     def _run(self) -> None:
-        parts = urlsplit(self._settings.mqtt)
-        tls = parts.scheme == "mqtts"
-        host, port = parts.hostname or "", parts.port or (8883 if tls else 1883)
+        address = parse_mqtt_address(self._settings.mqtt)
         delay_s = RETRY_FIRST_S
         while not self._stopping.is_set():
             since_s = time.monotonic()
-            client = self._new_client(tls=tls)
             try:
-                client.connect(host, port, KEEPALIVE_S)
-            except OSError as error:
-                self._tell(f"broker {host}:{port} cannot be reached ({error}); trying again until it answers")
-            else:
-                self._converse(client)
-                why = self._refused or "it closed the connection or fell silent"
-                self._tell(f"broker {host}:{port} is gone: {why}; trying again until it answers")
+                why = self._connect(address)
+            except Exception as error:  # noqa: BLE001 - whatever it is: without this thread ingest would be deaf
+                why = f"failed ({error!r})"
+            self._tell(f"broker {address.host}:{address.port} {why}; trying again until it answers")
             if time.monotonic() - since_s > SETTLED_S:
                 delay_s = RETRY_FIRST_S
             self._stopping.wait(delay_s * random.uniform(0.8, 1.2))  # noqa: S311 - spreads reconnects
             delay_s = min(RETRY_LIMIT_S, delay_s * 2)
+
+    def _connect(self, address: MqttAddress) -> str:
+        """Make one connection and serve it; says why there is none any more."""
+        client = self._new_client(tls=address.tls)
+        try:
+            client.connect(address.host, address.port, KEEPALIVE_S)
+        except OSError as error:
+            return f"cannot be reached ({error})"
+        self._converse(client)
+        return f"is gone: {self._refused or 'it closed the connection or fell silent'}"
 
     def _converse(self, client: mqtt.Client) -> None:
         """Serve one connection until it ends."""

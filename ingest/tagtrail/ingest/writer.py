@@ -131,7 +131,8 @@ class Writer:
         self._partitions.forget()
 
     def _write(self, connection: Connection, items: Sequence[Item]) -> Outcome:
-        batches, repeated = _once([item for item in items if isinstance(item, Batch)])
+        came = [item for item in items if isinstance(item, Batch)]
+        batches, twins = _once(came)
         statuses = [item for item in items if isinstance(item, Status)]
         rejected = [item for item in items if isinstance(item, Rejected)]
         keys = [item.key for item in items if isinstance(item, Batch | Rejected) and item.key is not None]
@@ -142,13 +143,18 @@ class Writer:
         entries += [_entry(batch, stores) for batch in batches.values()]
         new = ledger.enter(connection, entries)
         fresh = [batch for key, batch in batches.items() if (stores[key.store], *key[1:]) in new]
+        known = [batch for key, batch in batches.items() if (stores[key.store], *key[1:]) not in new] + twins
         # What a reader published by itself is known by its content, so it cannot come again with another one.
-        numbered = {(stores[key.store], *key[1:]) for key, batch in batches.items() if batch.confirmed is not None}
-        reused = ledger.reused(connection, [entry for entry in entries if entry.key in numbered - new])
+        known = [batch for batch in known if batch.confirmed is not None]
+        there = ledger.contents(connection, [(stores[batch.key.store], *batch.key[1:]) for batch in known])
+        reused = [batch for batch in known if there[stores[batch.key.store], *batch.key[1:]] != batch.content]
         rejected += [
-            Rejected(batch.message, "seq-reused", f"batch {key.seq} of boot {key.boot!r} is there with other reads")
-            for key, batch in batches.items()
-            if (stores[key.store], *key[1:]) in reused
+            Rejected(
+                batch.message,
+                "seq-reused",
+                f"batch {batch.key.seq} of boot {batch.key.boot!r} is there with other reads",
+            )
+            for batch in reused
         ]
         rejected += [batch.partly for batch in batches.values() if batch.partly is not None]
 
@@ -158,7 +164,7 @@ class Writer:
         outcome = Outcome(
             batches=len(fresh),
             reads=sum(batch.rows for batch in fresh),
-            duplicates=len(batches) - len(fresh) - len(reused) + repeated,
+            duplicates=len(came) - len(fresh) - len(reused),
             statuses=len(statuses),
             quarantined=Counter(item.reason for item in rejected),
             newest_us=max((int(batch.time.max().astype(np.int64)) for batch in fresh), default=None),
@@ -232,12 +238,14 @@ def _days(item: Item) -> Sequence[int]:
     return range(first, last + 1)
 
 
-def _once(batches: Sequence[Batch]) -> tuple[dict[BatchKey, Batch], int]:
-    """The batches by key, and how many were there again."""
+def _once(batches: Sequence[Batch]) -> tuple[dict[BatchKey, Batch], list[Batch]]:
+    """The first batch of each key, and those that came with the same key and other reads, each once."""
     by_key: dict[BatchKey, Batch] = {}
+    twins: dict[tuple[BatchKey, bytes], Batch] = {}
     for batch in batches:
-        by_key.setdefault(batch.key, batch)
-    return by_key, len(batches) - len(by_key)
+        if by_key.setdefault(batch.key, batch).content != batch.content:
+            twins.setdefault((batch.key, batch.content), batch)
+    return by_key, list(twins.values())
 
 
 def _entry(batch: Batch, stores: dict[str, int]) -> ledger.Entry:
@@ -249,6 +257,7 @@ def _entry(batch: Batch, stores: dict[str, int]) -> ledger.Entry:
         reads=int(batch.count.sum(dtype=np.int64)),
         first_time=ledger.utc(int(times.min())),
         last_time=ledger.utc(int(times.max())),
+        content=batch.content,
     )
 
 

@@ -9,8 +9,7 @@ from typing import Final
 import numpy as np
 
 from tagtrail.hardware.protocols import load_family
-from tagtrail.hardware.protocols.interface import ReaderFamily
-from tagtrail.hardware.store import Antenna, Store
+from tagtrail.hardware.store import Store
 from tagtrail.simulator.geometry import Floats
 from tagtrail.simulator.progress import Pace
 from tagtrail.simulator.radio import CYCLE_S, Radio, Reads
@@ -31,7 +30,6 @@ class Simulation:
     Attributes:
         time_us: Store time of the next step.
         inside: Shoppers in the store at the last step.
-        store_powers_dbm: Transmit power per antenna as the store file has it, where the reader lets it be set.
     """
 
     def __init__(
@@ -51,7 +49,9 @@ class Simulation:
         families = [load_family(reader.protocol) for reader in store.reader]
         self.radio = Radio(store, rng, [family.reads_per_s_max for family in families])
         self._digits = [2 * families[reader].epc_bytes for reader, _ in self.radio.antennas]
-        self.store_powers_dbm: Floats = np.array([_power_dbm(families[n], one) for n, one in self.radio.antennas])
+        for index, (reader, antenna) in enumerate(self.radio.antennas):
+            if not families[reader].obeys_commands:  # whatever the store file says
+                self.radio.store_powers_dbm[index] = families[reader].reader().powers_dbm[antenna.port]
         self._cycles = 0
         self._truth = truth
 
@@ -77,10 +77,6 @@ class Simulation:
 
     def _epcs(self, crowd: Crowd) -> list[str]:
         return [self.world.visits[number].epc for number in crowd.number.tolist()]
-
-
-def _power_dbm(family: ReaderFamily, antenna: Antenna) -> float:
-    return antenna.power_dbm if family.obeys_commands else family.reader().powers_dbm[antenna.port]
 
 
 def simulate_to_files(
@@ -119,7 +115,7 @@ def simulate_to_files(
         pace = Pace()
         while simulation.time_us < end_us and not stop():
             cycle_us = simulation.time_us
-            reads, epcs = simulation.step(simulation.store_powers_dbm)
+            reads, epcs = simulation.step(radio.store_powers_dbm)
             antennas = reads.antenna.tolist()
             readers = [ids[antenna] for antenna in antennas]
             times_us = cycle_us + np.rint(reads.offset_s * 1e6).astype(np.int64)

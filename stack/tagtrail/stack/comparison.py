@@ -3,6 +3,7 @@
 The same functions measure both sides, so a difference is one of the visits, not of the counting.
 """
 
+from collections import Counter
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -46,7 +47,7 @@ def tables_beside_truth(visits: pd.DataFrame, store: Store, truth_dir: Path) -> 
 def _traffic(visits: pd.DataFrame, truth: pd.DataFrame, store: Store) -> str:
     found, real = (compute_floor_traffic(visits=side).set_index("zone") for side in (visits, truth))
     rows = [
-        [zone.name or zone.id, zone.floor, zone.kind, *_pair(found, real, zone.id, "visitors", 0),
+        [_names(store)[zone.id], zone.floor, zone.kind, *_pair(found, real, zone.id, "visitors", 0),
          *_pair(found, real, zone.id, "visits", 0)]
         for zone in store.zone
     ]  # fmt: skip
@@ -55,7 +56,7 @@ def _traffic(visits: pd.DataFrame, truth: pd.DataFrame, store: Store) -> str:
 
 
 def _paths(visits: pd.DataFrame, truth: pd.DataFrame, store: Store) -> str:
-    names = {zone.id: zone.name or zone.id for zone in store.zone}
+    names = _names(store)
     places = [zone.id for zone in store.zone if zone.kind not in ("aisle", "lift")]
     found, real = (
         compute_flows(visits=_stops(side, places)).set_index(["from_zone", "to_zone"])["steps"]
@@ -65,7 +66,7 @@ def _paths(visits: pd.DataFrame, truth: pd.DataFrame, store: Store) -> str:
     both = both.sort_values(["real", "found"], ascending=False, kind="stable").head(TOP_PATHS)
     counts = zip(both.index, both["found"].tolist(), both["real"].tolist(), strict=True)
     rows = [[names[origin], "→ " + names[goal], shoppers, truth] for (origin, goal), shoppers, truth in counts]
-    title = f"Most walked paths: from one stop of {STOP_S:g} s or more to the next, aisles left out"
+    title = f"Most walked paths: from one visit of {STOP_S:g} s or more to the next, aisles left out"
     return render(title, ["from", "to", "shoppers", "truth"], rows)
 
 
@@ -74,12 +75,22 @@ def _dwell(visits: pd.DataFrame, truth: pd.DataFrame, store: Store) -> str:
     ids = [zone.id for zone in counters]
     found, real = (compute_dwell(visits=_stops(side, ids)).set_index("zone") for side in (visits, truth))
     rows = [
-        [zone.name or zone.id, *_pair(found, real, zone.id, "visits", 0), *_pair(found, real, zone.id, "median_s"),
+        [_names(store)[zone.id], *_pair(found, real, zone.id, "visits", 0), *_pair(found, real, zone.id, "median_s"),
          *_pair(found, real, zone.id, "total_s", 0.0, 1 / 60)]
         for zone in counters
     ]  # fmt: skip
-    columns = ["counter", "stops", "truth", "median s", "truth", "total min", "truth"]
-    return render(f"Dwell per counter: stops of {STOP_S:g} s or more", columns, rows)
+    columns = ["counter", "visits", "truth", "median s", "truth", "total min", "truth"]
+    return render(f"Dwell per counter: visits of {STOP_S:g} s or more", columns, rows)
+
+
+def _names(store: Store) -> dict[str, str]:
+    """What people call each zone; with its floor where two have one name."""
+    names = {zone.id: zone.name or zone.id for zone in store.zone}
+    often = Counter(names.values())
+    return {
+        zone.id: f"{names[zone.id]} {zone.floor}" if often[names[zone.id]] > 1 else names[zone.id]
+        for zone in store.zone
+    }
 
 
 def _stops(visits: pd.DataFrame, zones: list[str]) -> pd.DataFrame:

@@ -61,6 +61,8 @@ class SourceSummary(msgspec.Struct, frozen=True):
 def run_demo(options: DemoOptions) -> int:
     """Run it; with ``once`` until all is counted, else until Ctrl-C."""
     progress = Progress()
+    if options.replay is not None and not options.replay.is_dir():
+        raise GiveUp(f"--replay {options.replay}: there is no such folder")
     store_file = store_path(options.store).absolute()
     store = load_store(store_file)
     with ExitStack() as stack:

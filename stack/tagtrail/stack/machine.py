@@ -239,7 +239,8 @@ def run_machine(plan: Plan, progress: Progress, *, verbose: bool = False) -> Ite
     with ExitStack() as stack:
         log = stack.enter_context(closing(LogFile(log_dir / "tagtrail.log")))
         supervisor = Supervisor(log, sys.stderr) if verbose else Supervisor(log)
-        for signum in (signal.SIGTERM, signal.SIGHUP):
+        # SIGINT too: a job in the background of a shell inherits it as ignored.
+        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             stack.callback(signal.signal, signum, signal.signal(signum, _interrupt))
         stack.callback(_stop_undisturbed, supervisor)
         machine = Machine(plan, supervisor, progress, log)
@@ -251,12 +252,10 @@ def run_machine(plan: Plan, progress: Progress, *, verbose: bool = False) -> Ite
 
 
 def _stop_undisturbed(supervisor: Supervisor) -> None:
-    """Stop all; a second Ctrl-C must not leave half of it behind."""
-    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        supervisor.stop_all()
-    finally:
-        signal.signal(signal.SIGINT, previous)
+    """Stop all; a second Ctrl-C must not leave half of it behind. Our caller puts the handlers back."""
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, signal.SIG_IGN)
+    supervisor.stop_all()
 
 
 def _interrupt(_signum: int, _frame: object) -> None:

@@ -42,6 +42,7 @@ class ChafonHost(Session):
     def __init__(self, settings: ReaderSettings) -> None:
         setup.check(settings)
         super().__init__("chafon", settings, Framer(look_for_reply, Counters()))
+        self._held: list[bytes] = []
         self._forget()
 
     def open(self, now_s: float) -> bytes:
@@ -53,7 +54,9 @@ class ChafonHost(Session):
         self._info: Info | None = None
         self._layout: Layout | None = None
         self._address = 0
-        self._held: list[bytes] = []
+        for _ in self._held:
+            self.counters.reject("layout-unknown")
+        self._held.clear()
         self._real_time = False
         self._at_start: Info | None = None
         self._trouble = 0

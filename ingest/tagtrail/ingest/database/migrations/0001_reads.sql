@@ -56,6 +56,8 @@ CREATE TABLE batch (
     reads        bigint NOT NULL,
     first_time   timestamptz,
     last_time    timestamptz,
+    -- Hash of the reads: tells a batch that comes again from another one under the same number.
+    content      bytea,
     committed_at timestamptz NOT NULL DEFAULT now(),
     -- Readers of the ledger take rows with xid below pg_snapshot_xmin(pg_current_snapshot()), and so miss none that a
     -- slower transaction commits later.

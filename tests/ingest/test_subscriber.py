@@ -1,0 +1,29 @@
+"""The thread that keeps the connection to the broker ends only when it is told to."""
+
+import logging
+import queue
+import threading
+
+import pytest
+
+from fixture_ingest import wait_until
+from tagtrail.ingest import subscriber
+from tagtrail.ingest.settings import IngestSettings
+
+
+def test_a_host_that_no_resolver_takes_is_told_and_tried_again(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.WARNING)
+    monkeypatch.setattr(subscriber, "RETRY_LIMIT_S", 0.01)
+    monkeypatch.setattr(subscriber, "RETRY_FIRST_S", 0.01)
+    listener = subscriber.Subscriber(IngestSettings(dsn="x", mqtt="mqtt://a..b:1883"), queue.Queue(1))
+    tries = []
+    new_client = listener._new_client
+    monkeypatch.setattr(listener, "_new_client", lambda *, tls: tries.append(tls) or new_client(tls=tls))
+    listener.start()
+    wait_until(lambda: len(tries) > 2, "it is tried again", 10)
+    assert "broker" in {thread.name for thread in threading.enumerate()}
+    listener.stop(10)
+    assert len(caplog.messages) == 1
+    assert "a..b:1883" in caplog.text
