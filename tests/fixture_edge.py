@@ -45,9 +45,9 @@ STORE, AGENT = "riverside", "edge-1"
 LINE_BYTES_MAX = 2000
 """A pseudo-terminal holds 4096 bytes; what comes on top of that would be lost, as on a real line."""
 
-OPENING_S = 0.2
-"""A port is flushed while it is opened: a reader that is not spoken to waits a moment. On a real line it would not, and
-what it says in that instant is lost."""
+OPENING_S = 1.5
+"""A port is flushed while it is opened: a reader waits for the first words of its host, or for so long where the host
+never says any. On a real line it would not, and what it says in that instant is lost."""
 
 
 def wait_for(condition: Callable[[], object], what: str, limit_s: float = 30.0) -> None:
@@ -64,7 +64,7 @@ class PtyReader:
     As on a real line, bytes reach nobody while nobody has the port open; so nothing is said then.
     """
 
-    def __init__(self, path: Path, model: ReaderModel | None = None) -> None:
+    def __init__(self, path: Path, model: ReaderModel | None = None, *, spoken_to: bool = True) -> None:
         self.model = model or load_family("mercury").reader()
         self.mute = False
         """Hears nothing and says nothing, but reads on."""
@@ -72,6 +72,7 @@ class PtyReader:
         self.said = [bytearray()]
         """What reached the port; broken off where the reader lost its power."""
         self._path = path
+        self._spoken_to = spoken_to
         self._todo: list[TagSeen] = []
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -161,7 +162,7 @@ class PtyReader:
             self._quiet_until_s = math.inf
         elif heard:
             self._quiet_until_s = 0.0
-        elif self._quiet_until_s == math.inf:
+        elif self._quiet_until_s == math.inf and not self._spoken_to:
             self._quiet_until_s = now_s + OPENING_S
         if self.mute:
             return False

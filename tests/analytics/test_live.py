@@ -60,6 +60,12 @@ def analyzer(connection: Connection) -> StoreAnalyzer:
     return StoreAnalyzer(connection, "row", load_stores(connection)["row"], PARAMETERS)
 
 
+def restart(connection: Connection) -> StoreAnalyzer:
+    """Another process takes over from what is in the database."""
+    connection.execute("SELECT pg_advisory_unlock_all()")
+    return analyzer(connection)
+
+
 def batches_of(reads: Sequence[TagRead], seconds: float) -> list[list[TagRead]]:
     """Reads in order, cut into stretches of time."""
     found: dict[int, list[TagRead]] = {}
@@ -141,8 +147,7 @@ def test_late_and_shuffled_reads_give_what_reads_in_order_give(shop: Connection,
     for agent, batch in deliveries:
         agent.bring(batch)
         if running is None or chance.random() < 0.1:  # killed, and begun again from what is in the database
-            shop.execute("SELECT pg_advisory_unlock_all()")
-            running = analyzer(shop)
+            running = restart(shop)
         if chance.random() < 0.6:
             running.step(LATE_US, is_quiet=chance.random() < 0.1)
     assert running is not None
@@ -231,8 +236,7 @@ def test_a_new_layout_changes_the_past_from_its_begin(shop: Connection) -> None:
     finish(analyzer(shop))
     renamed_from = START + timedelta(minutes=45)
     rooms = ("door", "hats", "shoes", "till")
-    shop.execute("SELECT pg_advisory_unlock_all()")
-    running = analyzer(shop)
+    running = restart(shop)
     running.step(LATE_US, is_quiet=False)
     with shop.transaction():
         add_layout(shop, store_text(rooms), renamed_from)
@@ -252,6 +256,67 @@ def test_reads_from_the_future_are_left_out(shop: Connection, caplog: pytest.Log
     finish(running)
     assert (visits_in(shop), trips_in(shop)) == expected(reads)
     assert "later than the clock" in caplog.text
+
+
+@pytest.mark.parametrize("is_cursor_ahead", [True, False])
+def test_a_restored_dump_is_analysed_again(
+    shop: Connection, caplog: pytest.LogCaptureFixture, *, is_cursor_ahead: bool
+) -> None:
+    reads = random_reads(11, tags=8)
+    delivery, (first, second, third) = Delivery(shop), batches_of(reads, 2400)[:3]
+    delivery.bring(first)
+    finish(analyzer(shop))
+    delivery.bring(second)  # in the dump, but not analysed
+    shop.execute("UPDATE batch SET xid = (xid::text::bigint + 900000000)::text::xid8")  # the cluster that was left
+    if is_cursor_ahead:
+        shop.execute("UPDATE analysis_cursor SET xid = (SELECT max(xid) FROM batch)")
+    delivery.bring(third)
+    running = restart(shop)
+    finish(running)
+    assert (visits_in(shop), trips_in(shop)) == expected([*first, *second, *third])
+    assert caplog.text.count("restored from a dump") == 1
+    assert shop.execute(
+        "SELECT c.xid <= pg_snapshot_xmax(s) AND (SELECT max(xid) FROM batch) < c.xid"
+        " FROM analysis_cursor c, pg_current_snapshot() s"
+    ).fetchone() == (True,)
+    finish(restart(shop))  # all is in order now
+    assert caplog.text.count("restored from a dump") == 1
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_reads_of_a_fast_clock_are_taken_when_their_time_comes(
+    shop: Connection, caplog: pytest.LogCaptureFixture, *, is_restarted: bool
+) -> None:
+    reads = random_reads(12, tags=8)
+    delivery, running = Delivery(shop), analyzer(shop)
+    for batch in batches_of(reads, 900):
+        delivery.bring(batch)  # hours before their time
+    minute_us = 60_000_000
+    end_us = reads[-1].time_us
+    for clock_us in range(START_US - HOUR_US, end_us + 7 * minute_us, 7 * minute_us):
+        if is_restarted:
+            running = restart(shop)
+        running.step(clock_us, is_quiet=False)
+        limit = moment(clock_us + live.FUTURE_US)
+        taken = shop.execute("SELECT coalesce(max(exit), '-infinity') <= %s FROM visit", [limit]).fetchone()
+        assert taken == (True,)
+        assert shop.execute("SELECT xid > (SELECT max(xid) FROM batch) FROM analysis_cursor").fetchone() == (True,)
+    assert is_restarted or caplog.text.count("later than the clock") == 1
+    finish(running)
+    assert (visits_in(shop), trips_in(shop)) == expected(reads)
+
+
+def test_a_layout_that_was_committed_while_the_cursor_was_saved_is_not_missed(schema: str, shop: Connection) -> None:
+    reads = random_reads(13, tags=6)
+    rooms = ("door", "hats", "shoes", "till")
+    Delivery(shop).bring(reads)
+    with connect(schema) as slow:
+        add_layout(slow, store_text(rooms), START)
+        finish(analyzer(shop))
+        slow.commit()
+    finish(restart(shop))
+    layouts = [Layout(0, row_store()), Layout(START_US, row_store(rooms))]
+    assert visits_in(shop) == visit_rows(Presence(layouts).estimate(frame_of(reads)).visits)
 
 
 def test_only_one_process_analyses_a_store(schema: str, shop: Connection, caplog: pytest.LogCaptureFixture) -> None:
@@ -319,3 +384,7 @@ def test_stretches_are_joined_and_cut() -> None:
     assert join_and_cut([(0, 1), (1 + near, 5 + near)]) == [(0, 5 + near)]
     assert join_and_cut([(0, 1), (2 + near, 5 + near)]) == [(0, 1), (2 + near, 5 + near)]
     assert join_and_cut([(0, 2 * hour)]) == [(0, hour - 1), (hour, 2 * hour - 1), (2 * hour, 2 * hour)]
+
+
+def test_ranges_are_split_at_a_time() -> None:
+    assert live.split([(0, 9), (10, 20), (5, 12)], 9) == ([(0, 9), (5, 9)], [(10, 20), (10, 12)])

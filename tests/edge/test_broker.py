@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from fixture_ingest import wait_until
+from tagtrail.edge.backoff import Backoff
 from tagtrail.edge.broker import Broker, BrokerSettings
 
 
@@ -15,7 +16,12 @@ def test_a_host_that_no_resolver_takes_is_told_and_tried_again(
 ) -> None:
     caplog.set_level(logging.WARNING)
     tries = []
-    monkeypatch.setattr("tagtrail.edge.backoff.Backoff.next_s", lambda _: tries.append(1) or 0.01)
+
+    def next_s(_: Backoff) -> float:
+        tries.append(1)
+        return 0.01
+
+    monkeypatch.setattr(Backoff, "next_s", next_s)
     settings = BrokerSettings(
         url="mqtt://a..b:1883", user=None, password=None, client_id="x", subscribe_to="t", will_topic="w"
     )

@@ -47,7 +47,7 @@ class Line:
     def __init__(self, protocol: str, story: str, path: Path) -> None:
         self.story = story
         self.family = load_family(protocol)
-        self.reader = PtyReader(path, self.family.reader())
+        self.reader = PtyReader(path, self.family.reader(), spoken_to=self.family.obeys_commands)
         self.reader.tags_per_turn = 1
         self.status: Callable[[], ReaderStatus]
         self._seen: dict[str, TagSeen] = {}

@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from fixture_ingest import wait_until
+from tagtrail.hardware.mqtt_address import MqttAddress
 from tagtrail.ingest import subscriber
 from tagtrail.ingest.settings import IngestSettings
 
@@ -19,8 +20,13 @@ def test_a_host_that_no_resolver_takes_is_told_and_tried_again(
     monkeypatch.setattr(subscriber, "RETRY_FIRST_S", 0.01)
     listener = subscriber.Subscriber(IngestSettings(dsn="x", mqtt="mqtt://a..b:1883"), queue.Queue(1))
     tries = []
-    new_client = listener._new_client
-    monkeypatch.setattr(listener, "_new_client", lambda *, tls: tries.append(tls) or new_client(tls=tls))
+    connect = listener._connect
+
+    def count(address: MqttAddress) -> str:
+        tries.append(address)
+        return connect(address)
+
+    monkeypatch.setattr(listener, "_connect", count)
     listener.start()
     wait_until(lambda: len(tries) > 2, "it is tried again", 10)
     assert "broker" in {thread.name for thread in threading.enumerate()}

@@ -48,7 +48,7 @@ class News(NamedTuple):
 
     Attributes:
         xid: The cursor after these batches.
-        ranges_us: First and last read of each batch.
+        ranges_us: First and last read of the batches; of those that begin in the same minute, together.
     """
 
     xid: int
@@ -141,10 +141,14 @@ def load_antennas(connection: Connection, store_id: int) -> dict[int, tuple[str,
 
 
 def load_cursor(connection: Connection, store_id: int) -> Cursor | None:
-    """How far the store was analysed; None: not at all."""
+    """How far the store was analysed; None: not at all.
+
+    A layout from the minute before the last update may have been committed after it, and is not counted as known.
+    """
     row = connection.execute(
-        "SELECT xid::text, reads_to, (SELECT coalesce(max(layout_id), 0) FROM store_layout l"
-        " WHERE l.store_id = c.store_id AND loaded_at <= updated_at) FROM analysis_cursor c WHERE store_id = %s",
+        "SELECT xid::text, reads_to, (SELECT coalesce(max(layout_id), 0) FROM store_layout l WHERE"
+        " l.store_id = c.store_id AND loaded_at < updated_at - interval '1 minute')"
+        " FROM analysis_cursor c WHERE store_id = %s",
         [store_id],
     ).fetchone()
     return None if row is None else Cursor(int(row[0]), None if row[1] is None else utc_us(row[1]), row[2])
@@ -159,6 +163,36 @@ def save_cursor(connection: Connection, store_id: int, xid: int, reads_to_us: in
     )
 
 
+def restamp_ledger(connection: Connection, store_id: int) -> bool:
+    """Make a ledger that came with a dump of another cluster one of this cluster, to be analysed from its begin.
+
+    There the ids of transactions may have been higher. The loop would not see such a batch, and behind such a cursor no
+    new one, until the ids of this cluster get there.
+
+    Args:
+        connection: In a transaction.
+        store_id: The store.
+
+    Returns:
+        Whether there was a batch or a cursor of a transaction that this cluster has yet to begin.
+    """
+    ahead = connection.execute(
+        "SELECT FROM batch WHERE store_id = %(store)s AND xid >= pg_snapshot_xmax(pg_current_snapshot())"
+        " UNION ALL SELECT FROM analysis_cursor"
+        " WHERE store_id = %(store)s AND xid > pg_snapshot_xmax(pg_current_snapshot()) LIMIT 1",
+        {"store": store_id},
+    ).fetchone()
+    if ahead is None:
+        return False
+    connection.execute(
+        "UPDATE batch SET xid = pg_current_xact_id()"
+        " WHERE store_id = %s AND xid >= pg_snapshot_xmax(pg_current_snapshot())",
+        [store_id],
+    )
+    connection.execute("UPDATE analysis_cursor SET xid = '0' WHERE store_id = %s", [store_id])
+    return True
+
+
 def load_news(connection: Connection, store_id: int, xid: int, limit: int) -> News:
     """About ``limit`` batches of the ledger from ``xid`` on, of transactions that nobody older can still join."""
     row = connection.execute(
@@ -169,11 +203,22 @@ def load_news(connection: Connection, store_id: int, xid: int, limit: int) -> Ne
     assert row is not None
     end = min(int(bound) for bound in row if bound is not None)
     ranges = connection.execute(
-        "SELECT first_time, last_time FROM batch WHERE store_id = %s AND xid >= %s::text::xid8"
-        " AND xid < %s::text::xid8 AND first_time IS NOT NULL",
+        "SELECT min(first_time), max(last_time) FROM batch WHERE store_id = %s AND xid >= %s::text::xid8"
+        " AND xid < %s::text::xid8 AND first_time IS NOT NULL GROUP BY date_trunc('minute', first_time)",
         [store_id, str(xid), str(end)],
     ).fetchall()
     return News(max(xid, end), [(utc_us(first), utc_us(last)) for first, last in ranges])
+
+
+def load_ranges_after(connection: Connection, store_id: int, time_us: int | None) -> list[tuple[int, int]]:
+    """What the batches below the cursor have of the time after ``time_us``, or of all time, as in `News`."""
+    ranges = connection.execute(
+        "SELECT greatest(min(first_time), %(begin)s), max(last_time) FROM batch JOIN analysis_cursor c USING (store_id)"
+        " WHERE store_id = %(store)s AND batch.xid < c.xid AND last_time > coalesce(%(begin)s, '-infinity')"
+        " GROUP BY date_trunc('minute', first_time)",
+        {"store": store_id, "begin": None if time_us is None else moment(time_us)},
+    ).fetchall()
+    return [(utc_us(first), utc_us(last)) for first, last in ranges]
 
 
 def load_reads(

@@ -38,7 +38,11 @@ SLICE_US: Final = 3_600_000_000
 JOIN_US: Final = 60_000_000
 """Stretches this close are taken from the database as one: few large queries instead of one per batch."""
 FUTURE_US: Final = 300_000_000
-"""Reads later than the clock by more than this have a wrong time; they would look like a store that fell silent."""
+"""Reads later than the clock by more than this have a wrong time; they would look like a store that fell silent. They
+wait until the clock gets there."""
+
+Ranges = list[tuple[int, int]]
+"""Stretches of time, ends included."""
 
 
 class StoreAnalyzer:
@@ -65,7 +69,8 @@ class StoreAnalyzer:
         self._xid = 0
         self._reads_to_us: int | None = None
         self._layout_id = 0
-        self._to_redo: list[tuple[int, int]] = []
+        self._to_redo: Ranges = []
+        self._ahead: Ranges = []
         self._told: set[str] = set()
 
     def step(self, clock_us: int, *, is_quiet: bool) -> bool:
@@ -86,14 +91,29 @@ class StoreAnalyzer:
             return False
         with self._connection.transaction():
             news = database.load_news(self._connection, self._store_id, self._xid, BATCHES_PER_PASS)
-        stretches = join_and_cut([*self._to_redo, *news.ranges_us])
+        is_quiet = is_quiet and not news.ranges_us and not self._to_redo
+        stretches = join_and_cut(self._split_at_clock([*self._to_redo, *news.ranges_us], clock_us))
         for stretch_us in stretches:
-            self._pass(stretch_us, clock_us, is_quiet=False, xid=news.xid if stretch_us == stretches[-1] else None)
+            self._pass(stretch_us, clock_us, is_quiet=is_quiet, xid=news.xid if stretch_us == stretches[-1] else None)
         if not stretches:
-            self._pass(None, clock_us, is_quiet=is_quiet)
+            self._pass(None, clock_us, is_quiet=is_quiet, xid=news.xid if news.ranges_us else None)
         self._to_redo.clear()
         self._xid = news.xid
         return bool(news.ranges_us)
+
+    def _split_at_clock(self, ranges_us: Ranges, clock_us: int) -> Ranges:
+        """What can be taken in of these ranges, and of earlier ones that waited for the clock; the rest waits."""
+        timely, ahead = split(ranges_us, clock_us + FUTURE_US)
+        # What waited is not taken before its time: the newest read tells what time it is for all the others.
+        due, waiting = split(self._ahead, clock_us)
+        self._ahead = join([*waiting, *ahead])
+        if any(end_us > clock_us + FUTURE_US for _, end_us in self._ahead):
+            self._tell(
+                f"store {self._store}: there are reads later than the clock by more than {FUTURE_US // 1_000_000} s, "
+                "they are left out until it gets there; check the clocks of the readers' machines, or the setting "
+                "'clock'"
+            )
+        return timely + due
 
     def settle(self, clock_us: int) -> None:
         """Estimate what was put off (`Held.is_due`), before the process ends."""
@@ -106,15 +126,24 @@ class StoreAnalyzer:
             if not database.lock_store(self._connection, self._store_id):
                 self._tell(f"store {self._store}: another process analyses it; waiting for that one to end")
                 return False
+            is_foreign = database.restamp_ledger(self._connection, self._store_id)
             cursor = database.load_cursor(self._connection, self._store_id)
             if cursor is not None:
                 self._xid, self._reads_to_us, self._layout_id = cursor
+                # No read taken in was later than the clock by more than this, so what waited for the clock is.
+                seen_us = None if self._reads_to_us is None else self._reads_to_us - FUTURE_US
+                self._ahead = database.load_ranges_after(self._connection, self._store_id, seen_us)
             if self._reads_to_us is not None:
                 from_us = self._reads_to_us - 2 * self._memory.silence_us
                 self._memory.forgotten_us = from_us - 1
                 for tag_id, runs in self._load_runs(None, from_us, self._reads_to_us, clock_us):
                     self._memory.adopt(tag_id, runs)
                 database.close_before(self._connection, self._store_id, from_us)
+        if is_foreign:
+            log.warning(
+                "store %s: the ledger counts transactions that this database has yet to begin (was it restored from a "
+                "dump?); analysing all of it again", self._store,
+            )  # fmt: skip
         self._is_ready = True
         return True
 
@@ -212,14 +241,8 @@ class StoreAnalyzer:
         return visit_rows(visits)
 
     def _load(self, from_us: int, to_us: int, clock_us: int, tag_ids: Sequence[int] | None = None) -> Rows:
-        rows = database.load_reads(self._connection, self._store_id, from_us, to_us, tag_ids)
-        timely = rows["time_us"] <= clock_us + FUTURE_US
-        if not timely.all():
-            self._tell(
-                f"store {self._store}: there are reads later than the clock by more than {FUTURE_US // 1_000_000} s, "
-                "they are left out; check the clocks of the readers' machines, or the setting 'clock'"
-            )
-        return rows[timely]
+        to_us = min(to_us, clock_us + FUTURE_US)
+        return database.load_reads(self._connection, self._store_id, from_us, to_us, tag_ids)
 
     def _load_runs(
         self, tag_ids: Sequence[int] | None, from_us: int, to_us: int, clock_us: int
@@ -254,14 +277,28 @@ class StoreAnalyzer:
             log.warning("%s", message)
 
 
-def join_and_cut(stretches_us: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Stretches of time (ends included) that cover all those given, in order, none longer than `SLICE_US`."""
-    joined: list[tuple[int, int]] = []
-    for begin, end in sorted(stretches_us):
+def split(ranges_us: Ranges, time_us: int) -> tuple[Ranges, Ranges]:
+    """What the ranges have up to a time, and after it."""
+    before = [(begin, min(end, time_us)) for begin, end in ranges_us if begin <= time_us]
+    after = [(max(begin, time_us + 1), end) for begin, end in ranges_us if end > time_us]
+    return before, after
+
+
+def join(ranges_us: Iterable[tuple[int, int]]) -> Ranges:
+    """The ranges in order, those that are less than `JOIN_US` apart as one."""
+    joined: Ranges = []
+    for begin, end in sorted(ranges_us):
         if joined and begin <= joined[-1][1] + JOIN_US:
             joined[-1] = joined[-1][0], max(joined[-1][1], end)
         else:
             joined.append((begin, end))
+    return joined
+
+
+def join_and_cut(ranges_us: Iterable[tuple[int, int]]) -> Ranges:
+    """Ranges that cover all those given, in order, none longer than `SLICE_US`."""
     return [
-        (start, min(start + SLICE_US - 1, end)) for begin, end in joined for start in range(begin, end + 1, SLICE_US)
+        (start, min(start + SLICE_US - 1, end))
+        for begin, end in join(ranges_us)
+        for start in range(begin, end + 1, SLICE_US)
     ]

@@ -24,8 +24,11 @@ PASSAGES: Final = ("aisle", "lift")
 INSIDE_NOW: Final = "Tags seen in the store within the last {presence_s:g} s."
 VISITORS: Final = "Different tags whose stay in the store began today."
 ENTRIES: Final = "Stays in the store that began today; who comes back counts again."
-STAY: Final = "Median time from first to last read of a stay in the store, over the stays of today that have ended."
-PEAK: Final = "Most tags in the store at once, looked at every 5 minutes."
+STAY: Final = (
+    "Median time from first to last read of a stay in the store, ended stays of today only: "
+    "early in the day these are the short ones."
+)
+PEAK: Final = "Most tags in the store at once, looked at every 5 minutes and now."
 BUSIEST: Final = "Counter, checkout or fitting room with the most visitors today; aisles and entrances do not compete."
 
 
@@ -103,10 +106,12 @@ class _Trips(NamedTuple):
     stay_s: float | None
 
 
+# Only what had ended by then: a week ago, too, the long stays of this hour were still going on.
 _TRIPS = """
-    SELECT count(DISTINCT tag_id) AS visitors, count(*) AS entries, count(*) FILTER (WHERE NOT open) AS ended,
+    SELECT count(DISTINCT tag_id) AS visitors, count(*) AS entries,
+           count(*) FILTER (WHERE NOT open AND "end" <= %(until)s) AS ended,
            percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM "end" - start)::float8)
-               FILTER (WHERE NOT open) AS stay_s
+               FILTER (WHERE NOT open AND "end" <= %(until)s) AS stay_s
     FROM trip WHERE store_id = %(store_id)s AND start >= %(start)s AND start < %(until)s
 """
 

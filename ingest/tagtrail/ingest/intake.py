@@ -229,7 +229,7 @@ def _content(names: object, *columns: NDArray[Any]) -> bytes:
     """Of the values that are stored: not of the payload, whose ``first`` differs from one repetition to the next."""
     content = hashlib.blake2b(msgspec.json.encode(names), digest_size=CONTENT_BYTES)
     for column in columns:
-        content.update(column)
+        content.update(column.data)
     return content.digest()
 
 

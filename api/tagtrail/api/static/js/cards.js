@@ -24,22 +24,29 @@ const card = (label, value, note, definition, words = false) =>
     h("p", {}, note ?? "\u00a0"),
   );
 
-export function cards(day, live, nameOf) {
+export function cards(day, live, layout, nameOf) {
   const { inside_now, visitors, entries, stay_s, peak_inside, busiest_zone } = day.numbers;
   const inside = live ? live.inside : null;
+  // The day is asked for less often than who is there: now may be more than its most.
+  const record = inside !== null && inside > (peak_inside.value ?? 0);
   const enough = (stay_s.sample ?? 0) >= SAMPLE_MIN;
   const perVisitor = visitors.value ? (entries.value / visitors.value).toFixed(2) : null;
   return [
-    card("Inside now", count(inside), inside === null ? "no data" : floorsNote(live), inside_now.definition),
+    card("Inside now", count(inside), inside === null ? "no data" : floorsNote(live, layout), inside_now.definition),
     card("Visitors today", count(visitors.value), comparison(visitors, day.day) ?? `since ${hourMinute(day.start)}`, visitors.definition),
     card("Entries", count(entries.value), comparison(entries, day.day) ?? (perVisitor && `${perVisitor} per visitor`), entries.definition),
     card(
       "Median stay in store",
       enough ? duration(stay_s.value) : NOTHING,
-      enough ? (comparison(stay_s, day.day) ?? `of ${plural(stay_s.sample, "stay", "stays")}`) : "too few stays have ended",
+      enough ? (comparison(stay_s, day.day) ?? `of ${plural(stay_s.sample, "ended stay", "ended stays")}`) : "too few stays have ended",
       stay_s.definition,
     ),
-    card("Most at once", count(peak_inside.value), peak_inside.at && `at ${hourMinute(peak_inside.at)}`, peak_inside.definition),
+    card(
+      "Most at once",
+      count(record ? inside : peak_inside.value),
+      record ? "now" : peak_inside.at && `at ${hourMinute(peak_inside.at)}`,
+      peak_inside.definition,
+    ),
     card(
       "Busiest counter",
       busiest_zone.zone ? nameOf(busiest_zone.zone) : NOTHING,
@@ -50,7 +57,6 @@ export function cards(day, live, nameOf) {
   ];
 }
 
-function floorsNote(live) {
-  const floors = Object.entries(live.floors);
-  return floors.length > 1 ? floors.map(([id, n]) => `${id} ${count(n)}`).join(" · ") : null;
+function floorsNote(live, { floors }) {
+  return floors.length > 1 ? floors.map(({ id, name }) => `${name} ${count(live.floors[id])}`).join(" · ") : null;
 }

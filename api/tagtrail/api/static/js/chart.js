@@ -1,7 +1,7 @@
 // The curve of people in the store, by plotly.js from this server.
 
 import { h } from "./dom.js";
-import { wallTime } from "./text.js";
+import { hourMinute, wallTime } from "./text.js";
 
 let loading = null;
 
@@ -18,6 +18,8 @@ function load() {
   });
   return loading;
 }
+
+const SLOT_MS = 300_000;
 
 const LAYOUT = {
   margin: { l: 34, r: 10, t: 8, b: 24 },
@@ -39,15 +41,25 @@ function awake(series) {
   return first < 0 ? series.slice(-12) : series.slice(Math.max(0, first - 2));
 }
 
-export async function drawChart(box, series) {
+/** A slot's end is the begin of the next one; the last one has got as far as the day. */
+function ends(slots, until) {
+  const last = new Date(Math.min(Date.parse(slots.at(-1).time) + SLOT_MS, Date.parse(until)));
+  const offset = Date.parse(`${wallTime(until)}Z`) - Date.parse(until);
+  return [...slots.slice(1).map((slot) => wallTime(slot.time)), wallTime(new Date(+last + offset).toISOString())];
+}
+
+/** People at the end of each slot, straight lines between; a bar covers the slot in which people came. */
+export async function drawChart(box, { series, until }) {
   await load();
   const slots = awake(series);
-  const x = slots.map((slot) => wallTime(slot.time));
+  const begins = slots.map((slot) => wallTime(slot.time));
   const traces = [
-    { type: "bar", x, y: slots.map((slot) => slot.entries), marker: { color: "#d9e3e2" }, hovertemplate: "%{y} came in<extra></extra>" },
+    { type: "bar", x: begins, offset: 0, width: 0.85 * SLOT_MS, y: slots.map((slot) => slot.entries), marker: { color: "#d9e3e2" }, hoverinfo: "skip" },
     {
-      type: "scatter", mode: "lines", x, y: slots.map((slot) => slot.inside), hovertemplate: "%{y} inside<extra></extra>",
-      line: { color: "#11586f", width: 2, shape: "spline", smoothing: 0.5 }, fill: "tozeroy", fillcolor: "rgba(43,118,144,0.13)",
+      type: "scatter", mode: "lines", x: slots.length ? ends(slots, until) : [], y: slots.map((slot) => slot.inside),
+      customdata: slots.map((slot) => [slot.entries, hourMinute(slot.time)]),
+      hovertemplate: "%{y} inside<br>%{customdata[0]} came in since %{customdata[1]}<extra></extra>", line: { color: "#11586f", width: 2 },
+      fill: "tozeroy", fillcolor: "rgba(43,118,144,0.13)",
     },
   ];
   await window.Plotly.react(box, traces, LAYOUT, { displayModeBar: false, responsive: true });

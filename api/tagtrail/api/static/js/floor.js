@@ -125,6 +125,7 @@ export class FloorPlan {
       }
       setText(text, shown);
     }
+    if (this.chosen) this.choose(this.chosen, this.steps);
   }
 
   showReaders(health) {
@@ -156,7 +157,10 @@ export class FloorPlan {
     if (!from) return;
     this.mark("chosen", zone);
     const near = steps.map((step) => [step, this.zones.get(step.zone)]).filter(([, to]) => to?.zone.floor === from.zone.floor);
-    this.floors.get(from.zone.floor).over.append(s("g", { class: "routes" }, ...near.flatMap(([step, to]) => arrow(from, to, step.share))));
+    const arrows = near.flatMap(([step, to]) => arrow(from, to, step.share));
+    const here = [...this.zones.values()].filter((other) => other.zone.floor === from.zone.floor);
+    const texts = arrows.length ? here.map(({ element }) => textOf(element)) : [];
+    this.floors.get(from.zone.floor).over.append(s("g", { class: "routes", "aria-hidden": "true" }, ...arrows, ...texts));
   }
 
   mark(name, zone) {
@@ -177,6 +181,13 @@ function antennaMark({ reader, port, at: [x, y] }) {
     s("circle", { r: 2.6 }),
     s("path", { d: "M-5-5 5 5M-5 5 5-5" }),
   );
+}
+
+/** A copy of a zone's text, to lie above the arrows. */
+function textOf(zone) {
+  const copies = [...zone.querySelectorAll("text")].map((text) => text.cloneNode(true));
+  copies.forEach((text) => text.classList.remove("changed"));
+  return s("g", { class: zone.getAttribute("class").replace("zone", "above"), style: zone.getAttribute("style") }, ...copies);
 }
 
 /** A bent arrow, its width by the share of people who take it. */

@@ -8,7 +8,7 @@ import { FloorPlan } from "./floor.js";
 import { kindName } from "./kinds.js";
 import { legend } from "./legend.js";
 import { METRICS } from "./metrics.js";
-import { panel } from "./panel.js";
+import { nextSteps, panel } from "./panel.js";
 import { notice, showStatus } from "./status.js";
 import { Counters, Flows } from "./tables.js";
 import { count, plural } from "./text.js";
@@ -18,8 +18,6 @@ const DAY_MS = 4000;
 const STORES_MS = 3000;
 /** After so long without an answer the last one is no longer shown as what is. */
 const FORGET_MS = 30_000;
-const ARROWS = 4;
-const ARROW_SHARE_MIN = 0.05;
 
 const wanted = new URLSearchParams(location.search);
 const view = { store: wanted.get("store"), floor: wanted.get("floor"), zone: wanted.get("zone"), metric: wanted.get("metric") };
@@ -87,7 +85,7 @@ function gotLayout(found) {
   layout = found;
   failure = null;
   zones = new Map(layout.zones.map((zone) => [zone.id, zone]));
-  names = distinctNames(layout.zones);
+  names = distinctNames(layout);
   document.title = `${layout.store.name} · Tagtrail`;
   setText(byId("store-name"), layout.store.name);
   if (!zones.has(view.zone)) view.zone = null;
@@ -116,7 +114,7 @@ async function gotDay(found) {
   flows.update(day, layout, nameOf);
   counters.update(day, layout, nameOf);
   try {
-    await drawChart(byId("chart"), day.series);
+    await drawChart(byId("chart"), day);
     charted = true;
   } catch (error) {
     setText(byId("chart"), "The chart cannot be drawn.");
@@ -132,10 +130,11 @@ function gotZone(found) {
 }
 
 /** Names by zone; where two zones have the same (a lift on each floor), with the floor. */
-function distinctNames(list) {
+function distinctNames({ zones: list, floors }) {
+  const floorNames = new Map(floors.map(({ id, name }) => [id, name]));
   const times = new Map();
   for (const { name } of list) times.set(name, (times.get(name) ?? 0) + 1);
-  return new Map(list.map(({ id, name, floor }) => [id, times.get(name) > 1 ? `${name} ${floor}` : name]));
+  return new Map(list.map(({ id, name, floor }) => [id, times.get(name) > 1 ? `${name} (${floorNames.get(floor)})` : name]));
 }
 
 /** The server has been away for so long that nothing of the floor is known. */
@@ -158,7 +157,7 @@ function showNumbers() {
   plan.paint(metric, { live, day }, top);
   if (live) plan.showReaders(live.readers);
   swap(byId("legend"), legend(metric, top, layout));
-  if (day) swap(byId("cards"), cards(day, live, nameOf));
+  if (day) swap(byId("cards"), cards(day, live, layout, nameOf));
   for (const badge of byId("floors").querySelectorAll("b")) setText(badge, count(live?.floors[badge.dataset.floor]));
   ready();
 }
@@ -205,13 +204,11 @@ function showPanel() {
   const box = byId("panel");
   byId("overview").hidden = Boolean(zone);
   box.hidden = !zone;
-  const near = (known?.next ?? []).filter((step) => step.share >= ARROW_SHARE_MIN).slice(0, ARROWS);
-  if (layout) plan.choose(zone ? zone.id : null, near);
+  if (layout) plan.choose(zone ? zone.id : null, known ? nextSteps(known) : []);
   if (!zone) return;
-  const floor = layout.floors.find(({ id }) => id === zone.floor).name;
   box.setAttribute("aria-label", zone.name);
   box.dataset.zone = zone.id;
-  swap(box, panel(zone, floor, live, known, { close: () => select(null), select, nameOf }));
+  swap(box, panel(zone, layout, live, known, { close: () => select(null), select, nameOf }));
 }
 
 function hover(zone, event) {

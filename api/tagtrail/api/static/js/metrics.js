@@ -33,7 +33,7 @@ export const METRICS = {
   },
   dwell: {
     label: "Median stay",
-    unit: "median stay",
+    unit: "median of ended stays",
     none: null,
     unknown: `fewer than ${SAMPLE_MIN} stays`,
     roundUp: roundUpTime,

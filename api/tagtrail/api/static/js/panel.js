@@ -9,12 +9,27 @@ const LISTED = 5;
 
 const fact = (label, value, note) => h("div", {}, h("dt", {}, label), h("dd", {}, value), h("p", {}, note ?? ""));
 
-export function panel(zone, floorName, live, detail, { close, select, nameOf }) {
+/** Where people go from a zone, the most first, as many as are listed; zone null: they leave. */
+export function nextSteps(detail) {
+  const left = detail.left_share ? [{ zone: null, share: detail.left_share }] : [];
+  return [...detail.next, ...left].sort((a, b) => b.share - a.share).slice(0, LISTED);
+}
+
+export function panel(zone, layout, live, detail, { close, select, nameOf }) {
+  const floors = new Map(layout.floors.map(({ id, name }) => [id, name]));
+  const link = (id) => {
+    const there = layout.zones.find((other) => other.id === id);
+    const away = there && there.floor !== zone.floor; // no arrow can lead there
+    return [
+      h("button", { class: "link", type: "button", onclick: () => select(id) }, away ? there.name : nameOf(id)),
+      away ? h("span", { class: "away" }, `on ${floors.get(there.floor)}`) : null,
+    ];
+  };
   const now = live ? live.zones[zone.id] : null;
   const head = h(
     "header",
     {},
-    h("div", {}, h("h2", {}, zone.name), h("p", {}, `${kindName(zone.kind)} · ${floorName}`)),
+    h("div", {}, h("h2", {}, zone.name), h("p", {}, `${kindName(zone.kind)} · ${floors.get(zone.floor)}`)),
     h("button", { class: "close", type: "button", "aria-label": "Close", title: "Close (Esc)", onclick: close }, "×"),
   );
   if (!detail) return [head, h("p", { class: "nothing" }, "One moment…")];
@@ -28,19 +43,18 @@ export function panel(zone, floorName, live, detail, { close, select, nameOf }) 
     fact(
       "Median stay",
       quartiles ? duration(quartiles[1]) : NOTHING,
-      quartiles ? `half: ${brief(quartiles[0])} to ${brief(quartiles[2])}` : `${plural(detail.dwell_sample, "stay", "stays")}, too few`,
+      quartiles ? `half of ended: ${brief(quartiles[0])} to ${brief(quartiles[2])}` : `${plural(detail.dwell_sample, "stay", "stays")}, too few`,
     ),
   );
-  const left = detail.left_share ? [{ zone: null, share: detail.left_share }] : [];
   return [
     head,
     facts,
     h("h3", {}, "Visits by hour"),
     ...hours(detail.hours),
     h("h3", {}, "Where people go next"),
-    steps([...detail.next, ...left].sort((a, b) => b.share - a.share), "after", select, nameOf),
+    steps(nextSteps(detail), "after", link),
     h("h3", {}, "Where they come from"),
-    steps(detail.previous, "before", select, nameOf),
+    steps(detail.previous.slice(0, LISTED), "before", link),
   ];
 }
 
@@ -61,14 +75,14 @@ function hours(list) {
   return [h("div", { class: "hours" }, ...bars), h("div", { class: "ticks" }, tick(first), tick(Math.round((first + last) / 2)), tick(last + 1))];
 }
 
-function steps(list, direction, select, nameOf) {
+function steps(list, direction, link) {
   if (!list.length) return h("p", { class: "nothing" }, direction === "after" ? "Nobody has gone on yet." : "Nobody came from another zone yet.");
   const most = list[0].share;
-  const rows = list.slice(0, LISTED).map((step) => {
+  const rows = list.map((step) => {
     const bar = h("i", { class: "bar" });
     bar.style.width = `${(100 * step.share) / most}%`;
-    const name = step.zone === null ? "Left the store" : h("button", { class: "link", type: "button", onclick: () => select(step.zone) }, nameOf(step.zone));
-    return h("li", {}, h("span", {}, name), h("span", { class: "share" }, share(step.share)), bar);
+    const name = step.zone === null ? ["Left the store"] : link(step.zone);
+    return h("li", {}, h("span", {}, ...name.filter(Boolean)), h("span", { class: "share" }, share(step.share)), bar);
   });
   return h("ol", { class: `steps ${direction}` }, ...rows);
 }

@@ -52,7 +52,7 @@ export class Flows extends Table {
     const head = h("tr", {}, h("th", {}, "From – to"), h("th", { class: "figure", title: `of ${count(all)} steps` }, "Steps"));
     const rows = flows.map((flow) => () =>
       h("tr", {},
-        h("td", {}, this.link(flow.from_zone), h("span", { class: "to" }, "→"), this.link(flow.to_zone), bar(flow.steps / most)),
+        h("td", { class: "flow" }, this.link(flow.from_zone), h("span", { class: "to" }, "→"), this.link(flow.to_zone), bar(flow.steps / most)),
         h("td", { class: "figure", title: `${((100 * flow.steps) / all).toFixed(1)} % of all steps` }, count(flow.steps))));
     this.fill(head, rows, "Nobody has walked from one zone to another yet.");
   }
@@ -74,7 +74,7 @@ export class Counters extends Table {
     const head = h("tr", {}, h("th", {}, "Zone"), this.column("visitors", "Visitors"), this.column("dwell", "Median stay"));
     const rows = zones.map((zone) => () => {
       const dwell = dwellOf(zone);
-      const title = dwell === null ? `${zone.dwell_sample} stays have ended, ${SAMPLE_MIN} are needed` : `of ${count(zone.dwell_sample)} stays`;
+      const title = dwell === null ? `${zone.dwell_sample} stays have ended, ${SAMPLE_MIN} are needed` : `of ${count(zone.dwell_sample)} ended stays`;
       return h("tr", {},
         h("td", {}, this.link(zone.id), bar(Math.max(0, value(zone)) / most)),
         h("td", { class: "figure" }, count(zone.visitors)),
