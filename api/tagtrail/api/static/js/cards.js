@@ -24,7 +24,7 @@ const card = (label, value, note, definition, words = false) =>
     h("p", {}, note ?? "\u00a0"),
   );
 
-export function cards(day, live, layout, nameOf) {
+export function cards(day, live, nameOf) {
   const { inside_now, visitors, entries, stay_s, peak_inside, busiest_zone } = day.numbers;
   const inside = live ? live.inside : null;
   // The day is asked for less often than who is there: now may be more than its most.
@@ -32,7 +32,7 @@ export function cards(day, live, layout, nameOf) {
   const enough = (stay_s.sample ?? 0) >= SAMPLE_MIN;
   const perVisitor = visitors.value ? (entries.value / visitors.value).toFixed(2) : null;
   return [
-    card("Inside now", count(inside), inside === null ? "no data" : floorsNote(live, layout), inside_now.definition),
+    card("Inside now", count(inside), inside === null ? "no data" : "in the whole store", inside_now.definition),
     card("Visitors today", count(visitors.value), comparison(visitors, day.day) ?? `since ${hourMinute(day.start)}`, visitors.definition),
     card("Entries", count(entries.value), comparison(entries, day.day) ?? (perVisitor && `${perVisitor} per visitor`), entries.definition),
     card(
@@ -55,8 +55,4 @@ export function cards(day, live, layout, nameOf) {
       true,
     ),
   ];
-}
-
-function floorsNote(live, { floors }) {
-  return floors.length > 1 ? floors.map(({ id, name }) => `${name} ${count(live.floors[id])}`).join(" · ") : null;
 }

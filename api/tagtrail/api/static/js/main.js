@@ -157,7 +157,7 @@ function showNumbers() {
   plan.paint(metric, { live, day }, top);
   if (live) plan.showReaders(live.readers);
   swap(byId("legend"), legend(metric, top, layout));
-  if (day) swap(byId("cards"), cards(day, live, layout, nameOf));
+  if (day) swap(byId("cards"), cards(day, live, nameOf));
   for (const badge of byId("floors").querySelectorAll("b")) setText(badge, count(live?.floors[badge.dataset.floor]));
   ready();
 }

@@ -43,7 +43,7 @@ export function panel(zone, layout, live, detail, { close, select, nameOf }) {
     fact(
       "Median stay",
       quartiles ? duration(quartiles[1]) : NOTHING,
-      quartiles ? `half of ended: ${brief(quartiles[0])} to ${brief(quartiles[2])}` : `${plural(detail.dwell_sample, "stay", "stays")}, too few`,
+      quartiles ? `half: ${brief(quartiles[0])} to ${brief(quartiles[2])}` : `${plural(detail.dwell_sample, "stay", "stays")}, too few`,
     ),
   );
   return [
