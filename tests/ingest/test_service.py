@@ -106,7 +106,8 @@ def test_sigterm_finishes_and_acknowledges_what_was_received(
     assert ingest.terminate() == 0
     committed = batches(schema)
 
-    # The broker still has what was not committed, and only that: the first message tells.
+    # The broker still has what was not committed. It may have more: a socket that is closed while the broker's own
+    # confirmations lie unread in it is reset, and the last acknowledgements with it. The ledger knows those batches.
     received: list[str] = []
 
     def on_message(_client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage) -> None:
@@ -120,7 +121,7 @@ def test_sigterm_finishes_and_acknowledges_what_was_received(
     wait_until(lambda: "tagtrail/v1/riverside/last/reads" in received, "the last message")
     client.disconnect()
     client.loop_stop()
-    assert len(received) - 1 == 60 - committed
+    assert len(received) - 1 >= 60 - committed
 
 
 def test_a_broker_that_forgets_everything_is_told_again(
