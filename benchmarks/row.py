@@ -12,6 +12,7 @@ class Row(NamedTuple):
         unit: Its unit.
         compared_with: What was measured beside it, in the same run; empty where there is nothing to compare with.
         ratio: Value relative to that; None without a comparison.
+        fault: Why the figure must not be; empty where it may.
     """
 
     name: str
@@ -19,3 +20,4 @@ class Row(NamedTuple):
     unit: str
     compared_with: str = ""
     ratio: float | None = None
+    fault: str = ""

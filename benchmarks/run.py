@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 
 
 def main() -> int:
-    """Run; 1 if there is no such benchmark."""
+    """Run; 1 if there is no such benchmark, or a figure must not be as it is."""
     names = sorted(file.stem.removeprefix("bench_") for file in HERE.glob("bench_*.py"))
     if only := os.environ.get("ONLY"):
         if only not in names:
@@ -32,7 +32,9 @@ def main() -> int:
         print(f"{name}: {time.monotonic() - begun_s:.0f} s", file=sys.stderr, flush=True)
     print(table(rows))
     (HERE / "results.json").write_text(json.dumps([row._asdict() for row in rows], indent=1) + "\n")
-    return 0
+    faults = [f"FAILED {row.name}: {row.fault}" for row in rows if row.fault]
+    print("\n".join(faults), end="\n" if faults else "")
+    return 1 if faults else 0
 
 
 def table(rows: list[Row]) -> str:

@@ -1,11 +1,13 @@
 """A wire without a machine between a host's session and the model of a reader of any family."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import suppress
 from typing import Generic, Self, TypeVar
 
 from tagtrail.hardware.protocols import FAMILIES, load_family
 from tagtrail.hardware.protocols._template import family as template_family
+from tagtrail.hardware.protocols.inquiry import Details, Inquiry
 from tagtrail.hardware.protocols.interface import (
     AntennaSettings,
     Counters,
@@ -137,6 +139,23 @@ def settings_for(family: ReaderFamily) -> ReaderSettings:
     if not family.obeys_commands:
         return ReaderSettings(region=None, antennas=(AntennaSettings(1, 0.0),))
     return ReaderSettings(region="EU", antennas=tuple(AntennaSettings(*port) for port in powers_for(family).items()))
+
+
+def inquire(family: ReaderFamily, reader: ReaderModel, noise: Callable[[bytes], bytes] = unchanged) -> Details:
+    """What a reader tells of its set-up; ``noise`` is what becomes of its answers."""
+    assert family.inquire is not None
+    learned = []
+
+    def ask(inquiry: Inquiry) -> Generator[bytes, list[dict[str, object]]]:
+        learned.append((yield from inquiry))
+
+    asking = ask(family.inquire())
+    answer: list[dict[str, object]] | None = None
+    with suppress(StopIteration):
+        while True:
+            command = next(asking) if answer is None else asking.send(answer)
+            answer = list(family.decode([noise(reader.feed(command))], Counters()))
+    return learned[0]
 
 
 def decoded_tags(family: ReaderFamily, data: bytes) -> list[str]:

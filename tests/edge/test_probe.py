@@ -1,5 +1,6 @@
 """Which reader is on a port: asked on pseudo-terminals."""
 
+import copy
 import os
 import threading
 import tomllib
@@ -13,7 +14,15 @@ import pytest
 from tagtrail.edge import probe
 from tagtrail.edge.link import LinkError
 from tagtrail.hardware.protocols import FAMILIES, load_family
+from tagtrail.hardware.protocols.chafon.reader import ChafonReader
 from tagtrail.hardware.protocols.interface import ReaderModel
+from tagtrail.hardware.protocols.invelion_a0.frame import frame as invelion_frame
+from tagtrail.hardware.protocols.invelion_a0.reader import InvelionReader
+from tagtrail.hardware.protocols.invelion_a0.tables import REGIONS as INVELION_REGIONS
+from tagtrail.hardware.protocols.invelion_a0.tables import Command
+from tagtrail.hardware.protocols.magicrf_bb.frame import Variant
+from tagtrail.hardware.protocols.magicrf_bb.reader import MagicRfReader
+from tagtrail.hardware.protocols.magicrf_bb.tables import REGIONS as MAGICRF_REGIONS
 from tagtrail.hardware.protocols.mercury.reader import MercuryReader
 from tagtrail.hardware.protocols.mercury.tables import REGIONS
 from tagtrail.stack.cli import main
@@ -84,6 +93,57 @@ def test_mercury_tells_region_antennas_and_return_loss() -> None:
     reader = tomllib.loads("\n".join(lines[7:]))["reader"][0]
     assert reader["region"] == "eu3"
     assert [antenna["port"] for antenna in reader["antenna"]] == [1, 3]
+
+
+def probed(name: str, model: ReaderModel) -> list[str]:
+    """What is told behind the first line."""
+    family = load_family(name)
+    with on_a_port(model) as port:
+        found = probe.probe(port, family, family.default_baud)
+    assert isinstance(found, probe.Found)
+    return list(probe.report(found))[1:]
+
+
+def test_invelion_tells_region_antennas_and_return_loss_and_keeps_its_work_antenna() -> None:
+    model = InvelionReader(ports=4)
+    model.region = INVELION_REGIONS["EU"]
+    model.missing = {1, 2}
+    model.return_loss_db |= {4: 6}
+    model.feed(invelion_frame(Command.SET_WORK_ANTENNA, b"\1"))
+    lines = probed("invelion-a0", model)
+    assert lines[:4] == [
+        "  region       eu",
+        "  antennas     3, 4",
+        "  return loss  20 dB on port 3",
+        "  return loss  6 dB on port 4  - poor: check antenna and cable",
+    ]
+    reader = tomllib.loads("\n".join(lines[6:]))["reader"][0]
+    assert [antenna["port"] for antenna in reader["antenna"]] == [3, 4]
+    assert model.feed(invelion_frame(Command.GET_WORK_ANTENNA))[4] == 1
+    assert model.flash_writes == 0
+
+
+def test_chafon_tells_region_antennas_and_return_loss() -> None:
+    model = ChafonReader()
+    model.return_loss_db = {1: 18, 2: 1, 3: 9, 4: 0}
+    saved = copy.copy(model.saved)
+    lines = probed("chafon", model)
+    assert lines[:4] == [
+        "  region       na",
+        "  antennas     1, 3",
+        "  return loss  18 dB on port 1",
+        "  return loss  9 dB on port 3  - poor: check antenna and cable",
+    ]
+    assert model.saved == saved
+
+
+def test_magicrf_tells_its_region() -> None:
+    model = MagicRfReader(variant=Variant.AA_DD)
+    model.region = MAGICRF_REGIONS["KR"]
+    lines = probed("magicrf-bb", model)
+    assert lines[0] == "  region       kr"
+    assert not [line for line in lines if "antennas" in line]
+    assert tomllib.loads("\n".join(lines[3:]))["reader"][0]["region"] == "kr"
 
 
 def test_a_reader_that_was_left_streaming_is_found() -> None:

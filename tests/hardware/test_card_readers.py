@@ -105,13 +105,16 @@ def test_whole_frames_that_make_no_sense_are_counted_by_reason(frame: bytes, rea
     assert counters.bytes_dropped == len(frame)
 
 
+@pytest.mark.parametrize("end", [b"\x03", b"\r\n\x03", b"\r\x03", b"\n\x03"])
+def test_half_a_new_line_is_one_too(end: bytes) -> None:
+    assert cards(SHORT[:-1] + end) == [CARD]
+
+
 @pytest.mark.parametrize(
     "noise",
     [
         SHORT[1:],
         SHORT[:-1],
-        SHORT[:-1] + b"\n\x03",
-        SHORT[:-1] + b"\r\x03",
         SHORT[:-1] + b"\r\n",
         b"\x02\x03",
         b"\x02" * 40,

@@ -4,20 +4,22 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import null_modem
+from null_modem import inquire
 from recorded_frames import FRAMES, check_frame, frames_of
 from tagtrail.hardware.errors import BadData, FaultsError
-from tagtrail.hardware.protocols.chafon import ChafonFamily
+from tagtrail.hardware.protocols import load_family
 from tagtrail.hardware.protocols.chafon.describe import describe_command, describe_reply
 from tagtrail.hardware.protocols.chafon.frame import command, crc16, look_for_command, look_for_reply, reply
 from tagtrail.hardware.protocols.chafon.host import HELD_MAX, ChafonHost
 from tagtrail.hardware.protocols.chafon.reader import ChafonReader
-from tagtrail.hardware.protocols.chafon.tables import BANDS, Layout
+from tagtrail.hardware.protocols.chafon.tables import BANDS, Band, Layout
 from tagtrail.hardware.protocols.chafon.tags import Record, parse_buffer, parse_info, parse_inventory, parse_report
 from tagtrail.hardware.protocols.framing import BAD_CHECKSUM, MORE, NOT_A_FRAME
+from tagtrail.hardware.protocols.inquiry import Details
 from tagtrail.hardware.protocols.interface import (
     AntennaSettings,
     Counters,
@@ -25,11 +27,13 @@ from tagtrail.hardware.protocols.interface import (
     ReaderFault,
     ReaderSettings,
     State,
+    StateChanged,
     TagSeen,
     Temperature,
 )
 
 ENTRIES = frames_of("chafon")
+FAMILY = load_family("chafon")
 EPC = "E28011606000020512345678"
 L18, L288 = Layout.WITHOUT_ANTENNA, Layout.WITH_ANTENNA
 
@@ -110,16 +114,29 @@ def test_data_that_do_not_fit_are_no_tags(layout: Layout, data: bytes) -> None:
     with suppress(BadData):
         parse_buffer(data)
     with suppress(BadData):
-        parse_report(data, layout)
+        parse_report(data)
 
 
-def test_a_report_in_real_time_mode_has_the_form_of_its_reader() -> None:
-    epc = bytes.fromhex(EPC)
-    report = b"\x02\x0c" + epc + b"\x6b"
-    assert parse_report(report, L288) == Record(2, epc, 0x6B)
-    assert parse_report(epc, L288) == parse_report(epc, L18) == Record(None, epc)
-    tricky = b"\xe2\x09" + epc[2:]  # fits the other form
-    assert parse_report(tricky, L18) == Record(None, tricky)
+@given(epc=st.integers(1, 31).flatmap(lambda words: st.binary(min_size=2 * words, max_size=2 * words)))
+@example(bytes.fromhex("E2091234567890ABCDEF0011"))  # the length of the other form would fit
+@example(bytes.fromhex("300D0102030405060708090A0B0C0D0E"))
+@example(bytes.fromhex("3042AABBCCDDEEFF00112233"))  # as if phase and frequency followed
+def test_a_report_in_real_time_mode_tells_its_form(epc: bytes) -> None:
+    assert parse_report(epc) == Record(None, epc)
+    assert parse_report(b"\x02" + bytes((len(epc),)) + epc + b"\x6b") == Record(2, epc, 0x6B)
+    phase, frequency = b"\0\1\2\3", (866_300).to_bytes(3, "big")
+    with_phase = b"\x02" + bytes((len(epc) | 0x40,)) + epc + b"\x6b" + phase + frequency
+    assert parse_report(with_phase) == Record(2, epc, 0x6B, None, phase, 866_300)
+
+
+def test_a_refusal_before_the_reader_is_known_is_said() -> None:
+    host = ChafonHost(settings(1))
+    host.open(0.0)
+    host.tick(0.6)
+    events, _ = host.feed(reply(0x21, 0xF8), 0.7)
+    assert [(event.state, "antenna_error" in event.why) for event in events if isinstance(event, StateChanged)] == [
+        (State.FAILED, True)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -159,7 +176,9 @@ def test_what_a_reader_says_of_itself_is_what_it_is_asked_for() -> None:
         (reply(0x01, 0xFB), {"kind": "end_of_round", "status_name": "no_tag"}),
         (reply(0x01, 0x01), {"kind": "end_of_round", "round_complete": True}),
         (reply(0x01, 0xF8, b"\x02"), {"kind": "error", "error_name": "antenna_error", "antenna": 2}),
-        (reply(0x01, 0x01, b"\x01\x01\x02\xaa\xbb\x10"), {"kind": "tag_read", "epc": "AABB", "fault": "epc-length"}),
+        (reply(0x01, 0x01, b"\x01\x01\x02\xaa\xbb\x10"), {"kind": "tag_read", "epc": "AABB"}),
+        (reply(0x01, 0x01, b"\x01\x01\x00\x10"), {"kind": "tag_read", "epc": "", "fault": "epc-length"}),
+        (reply(0x2F, 0x00, address=0xFF), {"kind": "response", "fault": "address"}),
         (reply(0x2F, 0xFF), {"kind": "error", "error": "0xFF", "error_name": "wrong_parameter"}),
         (reply(0x00, 0xFE), {"kind": "error", "name": "unknown", "error_name": "illegal_command"}),
         (reply(0x92, 0x00, b"\x00\x05"), {"kind": "response", "temperature_c": -5}),
@@ -204,12 +223,11 @@ def test_any_frame_has_a_meaning(code_and_status: bytes, data: bytes, layout: La
 
 
 def test_decode_takes_the_layout_given_or_told() -> None:
-    family = ChafonFamily()
     tag = reply(0x01, 0x03, bytes.fromhex(f"01 0C {EPC}"))
     told = reply(0x21, 0x00, bytes.fromhex("0205090231801A0A"))
 
     def kinds(data: bytes, **options: str) -> list[object]:
-        return [meaning["kind"] for meaning in family.decode([data], Counters(), options=options)]
+        return [meaning["kind"] for meaning in FAMILY.decode([data], Counters(), options=options)]
 
     assert kinds(tag) == ["tag_read"]  # in 288 it is nothing, in 18 a tag to the last byte
     assert kinds(tag, layout="288") == ["response"]
@@ -238,7 +256,7 @@ class Wire(null_modem.Wire[ChafonHost, ChafonReader]):
 
     def _note(self, data: bytes) -> bytes:
         layout = {"layout": self.reader.layout.value}
-        for meaning in ChafonFamily().decode([data], Counters(), from_reader=False, options=layout):
+        for meaning in FAMILY.decode([data], Counters(), from_reader=False, options=layout):
             self.sent.append(meaning)
             self.sent_at_s.append(self.now_s)
         return data
@@ -421,7 +439,7 @@ def test_another_reader_on_the_line_is_not_heard() -> None:
 def test_nonsense_in_good_frames_is_counted() -> None:
     wire = Wire(asked=settings(1)).reading()
     wire.say(reply(0x01, 0x03, b"\x01\x01\x0c\x00"))
-    wire.say(reply(0x01, 0x03, b"\x01\x01\x02\xaa\xbb\x10"))
+    wire.say(reply(0x01, 0x03, b"\x01\x01\x00\x10"))
     wire.say(reply(0x40, 0x00))
     assert wire.host.counters.rejected == {"layout": 1, "epc-length": 1, "unexpected-reply": 1}
     assert not wire.tags
@@ -434,15 +452,83 @@ def test_a_round_that_goes_wrong_while_closing_ends_the_session() -> None:
     assert wire.host.state is State.CLOSED
 
 
-def test_the_region_can_be_asked() -> None:
-    family, reader = ChafonFamily(), ChafonReader()
-    for setting, region in ((BANDS[4].setting(), "eu"), (BANDS[7].setting(), None)):
-        reader.saved.band = setting
-        inquiry = family.inquire()
-        answer = reader.feed(next(inquiry))
-        with pytest.raises(StopIteration) as told:
-            inquiry.send(list(family.decode([answer], Counters())))
-        assert told.value.value.region == region
+# -- asked about its set-up
+
+
+@pytest.mark.parametrize(("band", "region"), [(BANDS[4], "eu"), (BANDS[7], None)])
+def test_a_reader_in_layout_18_tells_its_region(band: Band, region: str | None) -> None:
+    reader = ChafonReader(L18)
+    reader.saved.band = band.setting()
+    assert inquire(FAMILY, reader) == Details(region)
+
+
+def test_the_return_loss_tells_where_an_antenna_is() -> None:
+    reader = ChafonReader()
+    reader.missing_ports = {2}
+    reader.return_loss_db = {1: 18, 2: 18, 3: 6, 4: 2}  # and there are no more ports
+    answers: list[bytes] = []
+
+    def noted(data: bytes) -> bytes:
+        answers.append(data)
+        return data
+
+    assert inquire(FAMILY, reader, noted) == Details("na", (1, 3), {1: 18.0, 3: 6.0})
+    assert len(answers) == 6  # itself, four ports, and a refusal
+    assert not reader.streaming
+
+
+def test_a_reader_that_cannot_measure_tells_its_region() -> None:
+    refusal = reply(0x00, 0xFE)
+    assert inquire(FAMILY, ChafonReader(), lambda data: refusal if data[2] == 0x91 else data) == Details("na")
+    assert inquire(FAMILY, ChafonReader(), lambda _: b"") == Details()
+
+
+def test_an_antenna_error_is_a_port_without_an_antenna() -> None:
+    errors = iter([reply(0x91, 0xF8)])
+    details = inquire(FAMILY, ChafonReader(), lambda data: next(errors, data) if data[2] == 0x91 else data)
+    assert details.antennas == (2, 3, 4, 5, 6, 7, 8)
+
+
+def test_a_measurement_in_words() -> None:
+    asked = describe_command(command(0x91, (866_300).to_bytes(4, "big") + b"\3"), L288)
+    assert (asked["name"], asked["frequency_khz"], asked["antenna"]) == ("return_loss", 866_300, 4)
+    assert describe_reply(reply(0x91, 0, b"\x12"), L288)["return_loss_db"] == 18
+
+
+# -- heat
+
+
+def test_a_hot_reader_rests_until_it_is_cool() -> None:
+    wire = Wire(asked=settings(1)).reading()
+    wire.reader.temperature_c = 66
+    wire.seconds_of_reading(12)
+    assert Temperature(66.0) in wire.events
+    assert "too_hot" in wire.faults[-1].name
+    rounds = wire.names().count("inventory")
+    asked = wire.names().count("get_temperature")
+    wire.reader.temperature_c = 61
+    wire.wait(30)
+    assert wire.names().count("inventory") == rounds
+    assert 30 <= wire.names().count("get_temperature") - asked <= 60
+    assert wire.host.state is State.STREAMING
+    wire.reader.temperature_c = 59
+    wire.seconds_of_reading(3)
+    assert wire.names().count("inventory") > rounds + 2
+    wire.see(tag(1))
+    assert wire.tags == [tag(1)]
+    assert wire.states.count(State.STREAMING) == 1
+    assert wire.host.counters.timeouts == 0
+
+
+def test_a_thermometer_that_breaks_while_the_reader_rests_does_not_stop_it_for_ever() -> None:
+    wire = Wire(asked=settings(1)).reading()
+    wire.reader.temperature_c = 66
+    wire.seconds_of_reading(12)
+    rounds = wire.names().count("inventory")
+    wire.noise = lambda data: reply(0x92, 0) if data[2:3] == b"\x92" else data
+    wire.seconds_of_reading(3)
+    assert wire.host.counters.rejected == {"temperature": 1}
+    assert wire.names().count("inventory") > rounds + 2
 
 
 def test_settings_that_no_reader_can_obey() -> None:

@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fixture_frames import ANNOTATIONS, frames_of
-from tagtrail.hardware.decoding import decode_stream, is_hex_text, load_decoder, parse_hex, parse_json_line, told
+from tagtrail.hardware.decoding import (
+    decode_line,
+    decode_stream,
+    is_hex_text,
+    load_decoder,
+    parse_hex,
+    parse_json_line,
+    told,
+)
 from tagtrail.hardware.errors import BadData, FaultsError, GiveUp
 from tagtrail.hardware.protocols import FAMILIES, JSON_FORMATS
 from tagtrail.hardware.protocols.interface import Counters
@@ -103,6 +111,22 @@ def test_corpus(entry: dict[str, Any]) -> None:
             assert {name: event[name] for name in meaning.keys() - ANNOTATIONS - {"json_parses_as_one_document"}} == {
                 name: meaning[name] for name in meaning.keys() - ANNOTATIONS - {"json_parses_as_one_document"}
             }
+
+
+LOOK_ALIKE = {"05004000102B", "0A0035000204020600CD09", "050025145866", "05007F007A1E"}
+"""Commands of a Chafon host that are answers of a reader too, byte by byte."""
+
+
+@pytest.mark.parametrize(
+    "entry", [entry for name in FAMILIES for entry in frames_of(name)], ids=lambda e: e and e["hex"][:30]
+)
+def test_a_line_tells_by_itself_who_sent_it(entry: dict[str, Any]) -> None:
+    decoder, data = load_decoder(entry["family"]), bytes.fromhex(entry["hex"])
+    from_reader = entry["direction"] == "reader->host" or data.hex().upper() in LOOK_ALIKE
+    wanted = list(decode_stream(decoder, [data], Counters(), from_reader=from_reader))
+    counters = Counters()
+    assert decode_line(decoder, data, counters) == wanted
+    assert counters.bytes_in == len(data)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from null_modem import FAMILY_NAMES, FamilyWire, Told, decoded_tags, family_of, powers_for, settings_for, unchanged
 from tagtrail.hardware.protocols.interface import Counters, State
 from tagtrail.hardware.reads import EPC_PATTERN
+from well_framed import well_framed
 
 RECOVERY_S = 60.0
 """For a reader that came back: the longest watchdog, and a few tries."""
@@ -42,6 +43,25 @@ def reports(wire: FamilyWire, numbers: Iterable[int]) -> list[tuple[bytes, list[
     told = {told[0]: told for told in (wire.report(number) for number in numbers)}
     wire.noise = unchanged
     return [(data, [told[epc] for epc in decoded_tags(wire.family, data) if epc in told]) for data in said if data]
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@given(seed=st.integers(0, 2**32))
+def test_whatever_a_well_framed_answer_says(name: str, seed: int) -> None:
+    """In any state: no exception, and a session that ended says why."""
+    chance = random.Random(seed)
+    family = family_of(name)
+    host = family.host(settings_for(family))
+    now_s, asked = 0.0, host.open(0.0)
+    for _ in range(60):
+        now_s += chance.choice((0.01, 0.3, 2.0))
+        frame = well_framed(name, asked, chance)
+        events, said = host.feed(frame, now_s) if chance.random() < 0.7 else host.tick(now_s)
+        asked = said or asked
+        list(family.decode([frame], Counters()))
+        if host.state in (State.CLOSED, State.FAILED):
+            assert events
+            asked = host.open(now_s)
 
 
 def test_the_family_says_what_it_is(name: str) -> None:

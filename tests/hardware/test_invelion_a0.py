@@ -5,8 +5,11 @@ import random
 import pytest
 
 import null_modem
+from null_modem import inquire
 from recorded_frames import FRAMES, check_frame, frames_of
-from tagtrail.hardware.errors import FaultsError
+from tagtrail.hardware.errors import BadData, FaultsError
+from tagtrail.hardware.protocols import load_family
+from tagtrail.hardware.protocols.inquiry import Details
 from tagtrail.hardware.protocols.interface import (
     AntennaSettings,
     Counters,
@@ -17,14 +20,14 @@ from tagtrail.hardware.protocols.interface import (
     TagSeen,
     Temperature,
 )
-from tagtrail.hardware.protocols.invelion_a0 import InvelionFamily
 from tagtrail.hardware.protocols.invelion_a0.describe import describe_answer, describe_command
-from tagtrail.hardware.protocols.invelion_a0.frame import frame, look_at_answer
+from tagtrail.hardware.protocols.invelion_a0.frame import frame, look_at_answer, tag_seen
 from tagtrail.hardware.protocols.invelion_a0.host import InvelionHost
 from tagtrail.hardware.protocols.invelion_a0.reader import InvelionReader
 from tagtrail.hardware.protocols.invelion_a0.tables import Code
 
 ENTRIES = frames_of("invelion-a0")
+FAMILY = load_family("invelion-a0")
 
 
 @pytest.mark.skipif(not ENTRIES, reason=f"no recorded frames at {FRAMES}")
@@ -48,7 +51,7 @@ class Wire(null_modem.Wire[InvelionHost, InvelionReader]):
         self.to_reader = self._note
 
     def _note(self, data: bytes) -> bytes:
-        meanings = InvelionFamily().decode([data], Counters(), from_reader=False)
+        meanings = FAMILY.decode([data], Counters(), from_reader=False)
         self.commands += [int(str(meaning["cmd"]), 16) for meaning in meanings]
         return data
 
@@ -79,7 +82,10 @@ def tag(number: int, antenna: int = 1) -> TagSeen:
         (answer(0x8B, "00 0011 00000005"), {"kind": "end_of_round", "read_rate": 17}),
         (answer(0x89, "07 1000 E2801160 C5"), {"kind": "tag_read", "antenna": 8, "rssi_dbm": -61}),
         (answer(0x89, "07 1000 E2801160 45 01FF"), {"kind": "tag_read", "antenna": 4, "rssi_dbm": -61}),
-        (answer(0x89, "07 0800 E280 45"), {"kind": "tag_read", "fault": "epc-length"}),
+        (answer(0x89, "07 0800 E280 45"), {"kind": "tag_read", "epc": "E280"}),
+        (answer(0x89, "07 0000 45"), {"kind": "tag_read", "fault": "epc-length"}),
+        (answer(0x89, "04 4000 E28011606000020512345678 40"), {"kind": "tag_read", "epc": "E28011606000020512345678"}),
+        (answer(0x7B, "00 46"), {"kind": "response", "temperature_c": 70}),
         (answer(0x89, "22"), {"kind": "status", "code_name": "antenna_missing"}),
         (answer(0x7B, "01 24"), {"kind": "response", "temperature_c": 36}),
         (answer(0x7B, "00 05"), {"kind": "response", "temperature_c": -5}),
@@ -88,6 +94,9 @@ def tag(number: int, antenna: int = 1) -> TagSeen:
         (answer(0x79, "02 00 06"), {"kind": "response", "region_name": "ETSI", "end_index": 6}),
         (answer(0x79, "04 32 05 0DE5F8"), {"kind": "response", "spacing_khz": 500, "start_khz": 910_840}),
         (answer(0x7E, "14"), {"kind": "response", "return_loss_db": 20}),
+        (answer(0x7E, "41"), {"kind": "status", "code_name": "parameter_invalid"}),
+        (answer(0x63, "03"), {"kind": "response", "return_loss_db": 3}),
+        (answer(0x75, "02"), {"kind": "response", "antenna": 2}),
         (answer(0x7E, "EE"), {"kind": "status", "code_name": "fail_to_get_return_loss"}),
         (
             answer(0x90, "0002 10 340030751FEB705C5904E3D50D703A76 45 04 09"),
@@ -122,7 +131,6 @@ def test_commands(raw: bytes, expected: dict[str, object]) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        "04 3000 E2801160 45",  # an EPC that is shorter than its PC word says
         "04 0800 E2801160 45 00",  # an even length that no end has
         "04 1000 E2801160 45 000000",
     ],
@@ -133,9 +141,21 @@ def test_a_right_sum_is_not_enough(data: str) -> None:
     assert look_at_answer(raw, 0) < 0
 
 
+def test_a_pc_word_that_disagrees_is_shown_but_no_tag_to_trust() -> None:
+    raw = answer(0x89, "04 3000 E2801160 45")
+    assert look_at_answer(raw + b"\x45", 0) < 0
+    assert look_at_answer(raw + raw, 0) == len(raw)
+    described = describe_answer(raw)
+    assert (described["kind"], described["epc"]) == ("tag_read", "E2801160")
+    assert "12 bytes" in str(described["tag"])
+    with pytest.raises(BadData) as caught:
+        tag_seen(raw)
+    assert caught.value.reason == "pc-length"
+
+
 def test_noise_holds_no_tags() -> None:
     raw = random.Random(1).randbytes(1_000_000)
-    assert [each for each in InvelionFamily().decode([raw], Counters()) if each["kind"] == "tag_read"] == []
+    assert [each for each in FAMILY.decode([raw], Counters()) if each["kind"] == "tag_read"] == []
 
 
 @pytest.mark.parametrize("rssi_dbm", [rssi for rssi in range(-130, -30) if rssi != -40])
@@ -262,7 +282,7 @@ def test_no_tag_is_seen_between_two_rounds() -> None:
     reader.idle(0)
     assert reader.tag(tag(1)) == b""
     assert reader.feed(frame(0x8A, bytes.fromhex("00010301FF00FF000005"))) == b""
-    (told,) = InvelionFamily().decode([reader.tag(tag(1))], Counters())
+    (told,) = FAMILY.decode([reader.tag(tag(1))], Counters())
     assert told["epc"] == tag(1).epc
     assert [reader.idle(0) != b"" for _ in range(2)] == [True, False]
     assert not reader.streaming  # nobody asks any more
@@ -322,6 +342,17 @@ def test_a_reader_without_a_thermometer_is_not_asked_again() -> None:
     assert wire.faults == []
 
 
+def test_a_thermometer_that_breaks_while_the_reader_rests_does_not_stop_it_for_ever() -> None:
+    wire = Wire()
+    wire.reader.temperature_c = 66
+    wire.streaming()
+    wire.seconds_of_reading(2)
+    rounds = wire.commands.count(0x8A)
+    wire.noise = lambda data: answer(0x7B, "11") if data[3:4] == b"\x7b" else data
+    wire.seconds_of_reading(3)
+    assert wire.commands.count(0x8A) > rounds
+
+
 def test_a_hot_reader_rests_until_it_is_cool() -> None:
     wire = Wire().streaming()
     wire.reader.temperature_c = 66
@@ -339,3 +370,70 @@ def test_a_hot_reader_rests_until_it_is_cool() -> None:
     assert wire.commands.count(0x8A) > rounds
     assert wire.reader.streaming
     assert wire.states.count(State.STREAMING) == 1
+
+
+def test_a_hot_reader_that_is_asked_to_close_does_so() -> None:
+    wire = Wire()
+    wire.reader.temperature_c = 66
+    wire.streaming()
+    wire.answers = False
+    wire.wait(0.6)
+    wire.host.close(wire.now_s)
+    wire.say(answer(0x7B, "01 42"))
+    assert wire.host.state is State.CLOSED
+    assert wire.why == "the reader has stopped"
+
+
+# -- asked about its set-up
+
+
+def working_at(antenna: int, reader: InvelionReader) -> InvelionReader:
+    reader.feed(frame(0x74, bytes((antenna,))))
+    return reader
+
+
+def work_antenna(reader: InvelionReader) -> object:
+    return describe_answer(reader.feed(frame(0x75)))["antenna"]
+
+
+def test_the_return_loss_tells_where_an_antenna_is_and_the_work_antenna_stays() -> None:
+    reader = working_at(2, InvelionReader(ports=4))
+    reader.missing = {2}
+    reader.return_loss_db |= {3: 6}
+    assert inquire(FAMILY, reader) == Details("na", (1, 3, 4), {1: 20.0, 3: 6.0, 4: 20.0})
+    assert work_antenna(reader) == 2
+    reader.detector_db = 10  # such a port is none for this reader
+    assert inquire(FAMILY, reader) == Details("na", (1, 4), {1: 20.0, 4: 20.0})
+    assert reader.flash_writes == 0
+    assert not reader.streaming
+    assert inquire(FAMILY, InvelionReader(ports=8)).antennas == tuple(range(1, 9))
+
+
+def test_the_work_antenna_is_put_back_over_a_bad_line_too() -> None:
+    reader = working_at(1, InvelionReader(ports=4))
+    chosen = 0
+
+    def noise(data: bytes) -> bytes:
+        nonlocal chosen
+        chosen += data[3:4] == b"\x74"
+        return b"" if data[3:4] == b"\x74" and chosen in (2, 6) else data  # port 2, and once the way back
+
+    assert inquire(FAMILY, reader, noise).antennas == (1, 3, 4)
+    assert chosen == 7
+    assert work_antenna(reader) == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "told", "expected"),
+    [
+        (0x75, answer(0x75, "11"), Details("na")),  # what cannot be put back is not changed
+        (0x79, answer(0x79, "04 32 05 0DE5F8"), Details()),  # a spectrum of its own
+        (0x79, answer(0x79, "02 00 06"), Details("eu", tuple(range(1, 9)), dict.fromkeys(range(1, 9), 20.0))),
+        (0x7E, answer(0x7E, "EE"), Details("na")),
+        (0x63, answer(0x63, "00"), Details("na", tuple(range(1, 9)), dict.fromkeys(range(1, 9), 20.0))),
+    ],
+)
+def test_what_a_reader_does_not_tell_is_not_made_up(command: int, told: bytes, expected: Details) -> None:
+    reader = working_at(3, InvelionReader())
+    assert inquire(FAMILY, reader, lambda data: told if data[3:4] == bytes((command,)) else data) == expected
+    assert work_antenna(reader) == 3

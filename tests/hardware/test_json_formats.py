@@ -190,3 +190,51 @@ def test_zebra_modes_and_management() -> None:
     }  # fmt: skip
     assert zebra(type="SIMPLE", data={"antenna": 1}) == {"kind": "tag_read", "fault": "no-epc", "tags": []}
     assert zebra(type="SIMPLE", data={"idHex": "XYZ"}) == {"kind": "tag_read", "fault": "bad-epc", "tags": []}
+
+
+def test_a_number_written_as_text_is_a_number_and_no_other_text_is() -> None:
+    told = [zebra(type="SIMPLE", data={"idHex": "E280", "peakRssi": text})["tags"][0]["rssi_dbm"] for text in (
+        "-61.5", "-61", "[" * 100_000, "NaN", "1e999", "9" * 400, "", "-",
+    )]  # fmt: skip
+    assert told == [-61.5, -61, None, None, None, None, None, None]
+
+
+@pytest.mark.parametrize("name", JSON_FORMATS)
+def test_a_quote_too_few_costs_one_event_and_no_hours(name: str) -> None:
+    good = json.dumps(EVENTS[name]).encode()
+    assert len(tags(name, b'[{"a:1},' + b",".join([good] * 2000) + b"]")) == 2000
+
+
+def test_the_data_of_a_zebra_event_alone() -> None:
+    meaning = zebra(idHex="e2801160", antenna=2, peakRssi=-60, timestamp="2023-05-09T15:04:12.310+0000")
+    assert meaning["tags"] == [
+        {"epc": "E2801160", "antenna": 2, "rssi_dbm": -60, "timestamp_utc": "2023-05-09T15:04:12.310Z"}
+    ]
+
+
+def test_speedway_connect() -> None:
+    read = {"antennaPort": "1", "epc": "300833b2", "peakRssi": "-41.5", "isHeartBeat": False}
+    heartbeat = {"antennaPort": 0, "epc": "*", "isHeartBeat": True}
+    meanings, _ = decode(
+        "impinj-iot-json",
+        json.dumps([read | {"firstSeenTimestamp": "1450285321000123"}, heartbeat, read | {"epc": "*"}]).encode(),
+    )
+    assert [meaning["kind"] for meaning in meanings] == ["tag_read", "keepalive", "tag_read"]
+    assert meanings[0]["tags"] == [
+        {"epc": "300833B2", "antenna": 1, "rssi_dbm": -41.5, "timestamp_utc": "2015-12-16T17:02:01.000123Z"}
+    ]
+    assert meanings[2]["fault"] == "no-epc"
+
+
+@pytest.mark.parametrize("stamp", [0, -1, "", "soon", True, 10**40, "９", None, 1.5])
+def test_no_time_of_speedway_connect(stamp: object) -> None:
+    (tag,) = tags("impinj-iot-json", json.dumps({"epc": "300833B2", "firstSeenTimestamp": stamp}).encode())
+    assert "timestamp_utc" not in tag
+
+
+def test_the_place_of_a_tag_is_no_read_and_its_epc_is_hex() -> None:
+    event = {"eventType": "tagLocationEntry", "tagLocationEntryEvent": {"epc": "ftqQOAUQAnEAAsCu", "areaName": "door"}}
+    meanings, _ = decode("impinj-iot-json", json.dumps(event).encode())
+    assert meanings == [
+        {"kind": "tag_location_entry", "tags": [], "epc": "7EDA9038051002710002C0AE", "area_name": "door"}
+    ]

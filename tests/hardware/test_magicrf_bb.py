@@ -5,8 +5,11 @@ import random
 import pytest
 
 import null_modem
+from null_modem import inquire
 from recorded_frames import FRAMES, check_frame, frames_of
 from tagtrail.hardware.errors import FaultsError
+from tagtrail.hardware.protocols import load_family
+from tagtrail.hardware.protocols.inquiry import Details
 from tagtrail.hardware.protocols.interface import (
     AntennaSettings,
     Counters,
@@ -16,13 +19,13 @@ from tagtrail.hardware.protocols.interface import (
     State,
     TagSeen,
 )
-from tagtrail.hardware.protocols.magicrf_bb import MagicRfFamily
 from tagtrail.hardware.protocols.magicrf_bb.describe import describe_answer, describe_command
 from tagtrail.hardware.protocols.magicrf_bb.frame import ANSWER, NOTICE, Variant, frame, look_at_answer
 from tagtrail.hardware.protocols.magicrf_bb.host import POLLS, POLLS_RENEWED, MagicRfHost
 from tagtrail.hardware.protocols.magicrf_bb.reader import MagicRfReader
 
 ENTRIES = frames_of("magicrf-bb")
+FAMILY = load_family("magicrf-bb")
 TAG = bytes.fromhex("C9340030751FEB705C5904E3D50D703A76")
 
 
@@ -34,6 +37,10 @@ def test_recorded_frames(entry: dict[str, object]) -> None:
 
 def settings(power_dbm: float = 26.0, region: str | None = "EU") -> ReaderSettings:
     return ReaderSettings(region=region, antennas=(AntennaSettings(1, power_dbm),))
+
+
+def notice(parameters: str) -> bytes:
+    return frame(0x22, bytes.fromhex(parameters), kind=NOTICE)
 
 
 def answer(command: int, parameters: str) -> bytes:
@@ -69,6 +76,8 @@ def tag(number: int) -> TagSeen:
         (answer(0xFF, "A4"), {"kind": "error", "error_name": "read_memory_locked"}),
         (answer(0xF3, "0001 BAC9"), {"kind": "response", "levels_dbm": [-70, -55]}),
         (answer(0xF1, "0306 01B0"), {"kind": "response", "threshold": 432}),
+        (notice("C9 4000 E28011606000020512345678 795E"), {"kind": "tag_read", "epc": "E28011606000020512345678"}),
+        (notice("C9 0800 1122 CA9E"), {"kind": "tag_read", "epc": "1122", "rssi_dbm": -55}),
         (answer(0x0B, "01 00000020 10 00 3000"), {"kind": "response", "mask_len_bits": 16, "mask": "3000"}),
     ],
     ids=lambda value: value.hex() if isinstance(value, bytes) else "",
@@ -101,7 +110,7 @@ def test_both_ends_and_the_pc_word_must_be_right() -> None:
 
 def test_a_tag_whose_own_crc_is_wrong_is_none() -> None:
     raw = frame(0x22, TAG[:-1] + b"\0", kind=NOTICE)
-    (meaning,) = MagicRfFamily().decode([raw], Counters())
+    (meaning,) = FAMILY.decode([raw], Counters())
     assert meaning["fault"] == "epc-crc"
     assert "epc" not in meaning
     wire = Wire().streaming()
@@ -112,7 +121,7 @@ def test_a_tag_whose_own_crc_is_wrong_is_none() -> None:
 
 def test_noise_holds_no_tags() -> None:
     raw = random.Random(1).randbytes(300_000)
-    assert [each for each in MagicRfFamily().decode([raw], Counters()) if each["kind"] == "tag_read"] == []
+    assert [each for each in FAMILY.decode([raw], Counters()) if each["kind"] == "tag_read"] == []
 
 
 # -- sessions
@@ -159,6 +168,15 @@ def test_a_region_that_is_not_given_is_kept() -> None:
     reader = Wire().streaming().reader
     reader.feed(frame(0x28))
     assert Wire(reader, asked=settings(region=None)).streaming().reader.region == 3
+
+
+@pytest.mark.parametrize("variant", list(Variant))
+def test_the_region_can_be_asked(variant: Variant) -> None:
+    reader = MagicRfReader(variant=variant)
+    for code, region in ((1, "prc"), (3, "eu"), (9, None)):
+        reader.region = code
+        assert inquire(FAMILY, reader) == Details(region)
+    assert inquire(FAMILY, reader, lambda _: b"") == Details()
 
 
 def test_firmware_that_cannot_hop_or_select_is_good_enough() -> None:

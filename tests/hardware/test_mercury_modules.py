@@ -4,6 +4,7 @@ from fixture_mercury import EPC_BLOCK, SETTINGS
 from tagtrail.hardware.protocols.interface import (
     AntennaSettings,
     Event,
+    KeepAlive,
     ReaderSettings,
     State,
     StateChanged,
@@ -20,11 +21,15 @@ class OtherModule:
         self.hardware = bytes.fromhex(hardware)
         self.refused = refused or {}
         self.commands: list[bytes] = []
+        self.rounds_max = 1000
 
     def answer(self, frames: list[bytes]) -> bytes:
         out = b""
         for frame in frames:
             body = frame[2:-2]
+            self.rounds_max -= body[0] == 0x22
+            if self.rounds_max <= 0:
+                return out
             self.commands.append(body)
             status = next((status for start, status in self.refused.items() if body.startswith(start)), 0)
             version = bytes(4) + self.hardware + bytes(8) + b"\0\0\0\x10" if body[0] in (3, 4) else b""
@@ -56,15 +61,30 @@ def test_m7e_names_ports_once_and_reports_plain_numbers() -> None:
     assert events == [TagSeen(epc="000000000000000000001545", antenna=4)]
 
 
-def test_m5e_is_booted_first_and_fails_clearly_where_it_cannot_stream() -> None:
-    module = OtherModule("01000001", {b"\x2f\0\0\x01": 0x0101, b"\x91\x04": 0x0105, b"\x9a": 0x0102})
+def test_m5e_is_booted_first_and_read_in_rounds() -> None:
+    module = OtherModule("01000001", {b"\x2f": 0x0101, b"\x91\x04": 0x0105, b"\x9a": 0x0102, b"\x22": 0x0400})
+    module.rounds_max = 3
     host, told = converse(module)
-    assert host.state is State.FAILED
+    assert host.state is State.STREAMING
     assert module.commands[1:4] == [b"\x03", b"\x04", b"\x03"]
     assert b"\x91\x03" + bytes.fromhex("01 0BB8 0BB8 04 0ABE 0ABE") in module.commands
-    assert isinstance(told[-1], StateChanged)
-    assert "0101" in told[-1].why
-    assert "M6e" in told[-1].why
+    assert module.commands[-2:] == [bytes.fromhex("22 0003 00FA")] * 2
+    assert KeepAlive() in told
+
+
+def test_what_cannot_start_says_what_to_do() -> None:
+    for status, words in (
+        (0x010B, "set the region"),
+        (0x0503, "connect the antenna"),
+        (0x0505, "check antenna and cable"),
+        (0x0504, "give it air"),
+    ):
+        _, told = converse(OtherModule("30000001", {b"\x2f\0\0\x01": status}))
+        assert isinstance(told[-1], StateChanged)
+        assert told[-1].state is State.FAILED
+        assert f"could not start continuous reading: the reader answered {status:04X}" in told[-1].why
+        assert words in told[-1].why
+        assert "M6e" not in told[-1].why
 
 
 def test_firmware_without_temperature_and_port_powers() -> None:

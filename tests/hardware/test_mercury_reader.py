@@ -26,7 +26,7 @@ from tagtrail.hardware.protocols.mercury.streaming import Plan
         (command(0x2A), 0, ""),
         (command(0x93, b"\0\3"), 0x0402, ""),
         (command(0x97, b"\x77"), 0x010B, ""),
-        (command(0x91, b"\x02\x11\x11"), 0x0105, ""),
+        (command(0x91, b"\x02\x41\x41"), 0x0105, ""),
         (command(0x5A), 0x0101, ""),
         (command(0x2F, Plan(search_flags=0x1B, metadata_flags=0).data()), 0x010B, ""),
         (command(0x2F, b"\0\0\2"), 0, "02"),

@@ -22,11 +22,13 @@ from tagtrail.hardware.protocols.interface import (
     ReaderSettings,
     State,
     TagSeen,
+    Temperature,
 )
 from tagtrail.hardware.protocols.mercury.frame import command, reply
 from tagtrail.hardware.protocols.mercury.host import MercuryHost
-from tagtrail.hardware.protocols.mercury.reader import MercuryReader
+from tagtrail.hardware.protocols.mercury.reader import MercuryReader, Refusal
 from tagtrail.hardware.protocols.mercury.tables import REGIONS as THINGMAGIC_REGIONS
+from tagtrail.hardware.protocols.mercury.tables import Status
 from tagtrail.hardware.protocols.mercury.tags import RSSI, epc_block
 from tagtrail.hardware.protocols.mercury_silion.extension import REGIONS, Start, extended, heartbeat
 from tagtrail.hardware.protocols.mercury_silion.host import SilionHost
@@ -149,11 +151,30 @@ def test_signs_of_life_keep_it_streaming() -> None:
 def test_too_hot_is_told_and_waited_for() -> None:
     wire = silion().streaming()
     wire.say(wire.reader.fault(0x0504))
-    assert ReaderFault(0x0504, "temperature_exceeds_limits") in wire.events
+    (fault,) = [event for event in wire.events if isinstance(event, ReaderFault)]
+    assert fault.code == 0x0504
+    assert "power_dbm" in fault.name
+    wire.reader.temperature_c = 90
     wire.wait(50)
     assert wire.states.count(State.STREAMING) == 1
+    assert Temperature(90) in wire.events
+    assert any(isinstance(event, ReaderFault) and "too_hot" in event.name for event in wire.events)
+    assert not wire.reader.streaming
+    wire.reader.temperature_c = 50
+    wire.wait(2)
     wire.say(wire.reader.tag(tag(1)))
     assert wire.tags == [tag(1)]
+
+
+def test_the_temperature_is_asked_once_a_minute() -> None:
+    wire = silion().streaming()
+    before = wire.events.count(Temperature(36))
+    for _ in range(62):
+        wire.wait(2, lambda: wire.reader.idle(0) if round(wire.now_s * 10) % 10 == 0 else b"")
+    assert wire.events.count(Temperature(36)) == before + 2
+    wire.say(wire.reader.tag(tag(1)))
+    assert wire.tags == [tag(1)]
+    assert wire.states.count(State.STREAMING) == 1
 
 
 def test_too_hot_to_hear_the_stop_is_no_answer_to_it() -> None:
@@ -223,15 +244,25 @@ def test_older_firmware() -> None:
     assert reader.dwell_ms == 4000
 
 
-@pytest.mark.parametrize("answer", [reply(0xAA, 0x0503), reply(0xAA, 0x0101)])
-def test_a_start_that_is_refused_fails_with_advice(answer: bytes) -> None:
-    reader = SilionReader()
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (0x0503, "0503 antenna_not_connected on antenna port 4: connect the antenna"),
+        (0x0101, "check region and antennas"),
+    ],
+)
+def test_a_start_that_is_refused_fails_with_advice(status: int, words: str) -> None:
+    class Refuses(SilionReader):
+        def _start(self, data: bytes) -> None:
+            raise Refusal(Status(status))
+
+    reader = Refuses()
+    del reader.return_loss_db[4]
     wire = silion(reader)
-    wire.noise = lambda data: answer if reader.streaming else data
     wire.open()
     wire.until(State.FAILED, 3)
     assert "could not start reading" in wire.why
-    assert "antennas" in wire.why
+    assert words in wire.why
 
 
 def test_a_lost_acknowledgement_of_the_start_is_made_good_by_a_tag() -> None:

@@ -8,10 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tagtrail.hardware.errors import BadData
+from tagtrail.hardware.protocols.epc import EPC_SIZE_MIN
 from tagtrail.hardware.protocols.mercury.streaming import Plan, Search, parse_plan, parse_temperature
 from tagtrail.hardware.protocols.mercury.tags import (
     antenna_port,
     epc_block,
+    pack_ebv,
     pack_fields,
     tag_seen,
     unpack_ebv,
@@ -28,7 +30,7 @@ def block(pc_and_epc: str, crc: int | None = None) -> bytes:
     return ((len(body) + 2) * 8).to_bytes(2, "big") + body + crc.to_bytes(2, "big")
 
 
-@given(st.integers(0, 0xFFFF).map(lambda flags: flags & KNOWN_FLAGS), st.integers(2, 31))
+@given(st.integers(0, 0xFFFF).map(lambda flags: flags & KNOWN_FLAGS), st.integers(EPC_SIZE_MIN // 2, 31))
 def test_any_metadata_and_any_length(flags: int, words: int) -> None:
     epc = ("5A" * words * 2)[: words * 4]
     values = {
@@ -43,6 +45,8 @@ def test_any_metadata_and_any_length(flags: int, words: int) -> None:
         "gpio_raw": 9,
         "gen2_target": 1,
         "brand_id": 0xBEEF,
+        "tag_type": 0x81,
+        "l1_verification": 0x5678,
     }
     packed = b"head" + pack_fields(flags, values) + epc_block(epc)
     record, end = unpack_record(packed + b"tail", 4, flags)
@@ -68,6 +72,13 @@ def test_any_bytes_are_a_record_or_bad_data(data: bytes, flags: int) -> None:
         record, end = unpack_record(data, 0, flags)
         assert end <= len(data)
         assert len(record.pc) + len(record.epc) + 2 == (record.epc_bits + 7) // 8
+
+
+def test_fields_come_in_ascending_order_of_their_flags() -> None:
+    record, _ = unpack_record(bytes.fromhex("C4 05 5678") + epc_block(EPC), 0, 0xA002)
+    assert record.fields == {"rssi_dbm": -60, "tag_type": 5, "l1_verification": 0x5678}
+    record, _ = unpack_record(bytes.fromhex("C4 BEEF 8101 5678") + epc_block(EPC), 0, 0xB002)
+    assert record.fields == {"rssi_dbm": -60, "brand_id": 0xBEEF, "tag_type": 0x81, "l1_verification": 0x5678}
 
 
 def test_embedded_data_and_its_error() -> None:
@@ -125,6 +136,12 @@ def test_antenna_as_printed(raw: int, plain: bool | None, port: int) -> None:
     assert antenna_port(raw, plain=plain) == port
 
 
+@pytest.mark.parametrize(("gpio_raw", "port"), [(0x00, 1), (0x03, 1), (0x04, 17), (0x08, 33), (0x0C, 49), (0x0F, 49)])
+def test_gpio_lines_add_to_the_port_of_an_m6e(gpio_raw: int, port: int) -> None:
+    assert antenna_port(0x11, plain=False, gpio_raw=gpio_raw) == port
+    assert antenna_port(0x00, plain=False, gpio_raw=gpio_raw) == port + 15
+
+
 def test_epc_must_be_words() -> None:
     for epc in ("E2801", "E28011", "XY", "00" * 64):
         with pytest.raises(ValueError):
@@ -169,5 +186,7 @@ def test_temperature_among_other_statistics() -> None:
 
 def test_extensible_bit_vector() -> None:
     assert unpack_ebv(bytes.fromhex("8200"), 0) == (0x100, 2)
+    for value in (0, 0x7F, 0x80, 0x3FFF, 0x4000, 123456789):
+        assert unpack_ebv(pack_ebv(value), 0) == (value, len(pack_ebv(value)))
     with pytest.raises(BadData):
         unpack_ebv(b"\xff" * 20, 0)

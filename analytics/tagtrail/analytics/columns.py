@@ -142,7 +142,7 @@ def _check_ranges(reads: pd.DataFrame, source: str) -> None:
     faults = []
     if any(wrong):
         row = int(np.array(wrong)[epcs.cat.codes].argmax())
-        faults.append(f"column {EPC!r}, row {row + 1}: {epcs.iloc[row]!r} is not 8 to 128 upper-case hex digits")
+        faults.append(f"column {EPC!r}, row {row + 1}: {epcs.iloc[row]!r} is not 4 to 128 upper-case hex digits")
     limits = ((ANTENNA, 1, ANTENNA_MAX), (COUNT, 1, COUNT_MAX), (RSSI_DBM, RSSI_MIN_DBM, RSSI_MAX_DBM))
     for name, low, high in limits:
         outside = ((reads[name] < low) | (reads[name] > high)).to_numpy(dtype=np.bool_, na_value=False)

@@ -15,7 +15,7 @@ from serial.tools import list_ports
 from tagtrail.edge.link import Link
 from tagtrail.edge.usb import Port, usb_id
 from tagtrail.hardware.protocols import load_family
-from tagtrail.hardware.protocols.inquiry import Details, Inquirer
+from tagtrail.hardware.protocols.inquiry import Details, Inquiry
 from tagtrail.hardware.protocols.interface import (
     AntennaSettings,
     Counters,
@@ -84,7 +84,7 @@ def probe(port: str, family: ReaderFamily, baud: int) -> Found | NotFound:
         what = _find(link, family)
         if isinstance(what, NotFound):
             return what
-        details = _ask(link, family, family) if isinstance(family, Inquirer) else Details()
+        details = Details() if family.inquire is None else _ask(link, family, family.inquire())
         return Found(port, baud, family, what.removeprefix("found "), details)
 
 
@@ -108,8 +108,7 @@ def _find(link: Link, family: ReaderFamily) -> str | NotFound:
     return NotFound()
 
 
-def _ask(link: Link, family: ReaderFamily, inquirer: Inquirer) -> Details:
-    inquiry = inquirer.inquire()
+def _ask(link: Link, family: ReaderFamily, inquiry: Inquiry) -> Details:
     command = next(inquiry)
     while True:
         link.write(command)
@@ -138,7 +137,7 @@ def report(found: Found) -> Iterator[str]:
     yield f"{found.port}: {found.what} ({name}, {found.baud} baud)"
     if details.region is not None:
         yield f"  region       {details.region}"
-    elif isinstance(found.family, Inquirer):
+    elif found.family.inquire is not None:
         yield "  region       none is set: name the one of your country in the store file"
     if details.antennas is not None:
         yield f"  antennas     {', '.join(map(str, details.antennas)) or 'none connected'}"

@@ -17,6 +17,8 @@ from tagtrail.hardware.protocols.interface import Counters
 Event = dict[str, object]
 
 _TAG_KINDS: Final = frozenset({"tag_read", "card_read", "tag_buffer"})
+_UNKNOWN: Final = "unknown"
+"""The name of a code that the protocol does not know."""
 _HEX_TEXT: Final = re.compile(rb"(?:0[xX]|\\x|[0-9A-Fa-f]|[\s,:-]|(?:#|;|//)[^\x00-\x08\x0a-\x1f\x7f]*)*+")
 _COMMENT: Final = re.compile(r"(?:#|;|//).*")
 _SEPARATORS: Final = re.compile(r"[\s,:-]+")
@@ -73,12 +75,38 @@ def decode_stream(
         yield from _events(frame, counters)
 
 
+def decode_line(
+    decoder: Decoder, data: bytes, counters: Counters, *, options: Mapping[str, str] | None = None
+) -> list[Event]:
+    """All events of a stream that either side may have sent.
+
+    The reader's side, unless nothing in it makes sense that way while all of it does as commands of the host. Frames of
+    some families look alike both ways, and then they are the reader's.
+
+    Raises:
+        FaultsError: An option that the protocol does not have.
+    """
+    heard, said = Counters(), Counters()
+    events = list(decode_stream(decoder, [data], heard, options=options))
+    if not any(map(_makes_sense, events)):
+        commands = list(decode_stream(decoder, [data], said, from_reader=False, options=options))
+        if commands and not said.bytes_dropped and all(map(_makes_sense, commands)):
+            counters.add(said)
+            return commands
+    counters.add(heard)
+    return events
+
+
+def _makes_sense(event: Event) -> bool:
+    return "fault" not in event and _UNKNOWN not in event.values()
+
+
 def _events(frame: Event, counters: Counters) -> Iterator[Event]:
     tag, tags = frame.get("tag"), frame.get("tags")
     if isinstance(tags, list) and tags:
         common = {name: value for name, value in frame.items() if name not in ("kind", "tags", "fault")}
         for each in tags:
-            yield _tag_event(common | each, counters)
+            yield _tag_event(common | each if common else each, counters)
     elif frame["kind"] in _TAG_KINDS and "epc" in frame:
         # The tag's own antenna is the reader's number for it; what stands at the top is the port as printed.
         below = tag if isinstance(tag, dict) else {}
@@ -98,7 +126,7 @@ def _tag_event(fields: Event, counters: Counters) -> Event:
     if not fields.get("epc"):
         return _invalid(fields | {"fault": "no-epc"}, counters)
     head = {"kind": "tag_read", "epc": fields["epc"], "antenna": None, "rssi_dbm": None}
-    return head | {name: value for name, value in fields.items() if name != "kind"}
+    return head | fields | {"kind": "tag_read"}
 
 
 def _invalid(fields: Event, counters: Counters) -> Event:

@@ -13,12 +13,14 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache, lru_cache
 from typing import Final, NamedTuple
 
 from tagtrail.hardware.decoding import decode_stream
 from tagtrail.hardware.errors import BadData
 from tagtrail.hardware.protocols import load_json_format
 from tagtrail.hardware.protocols.interface import Counters
+from tagtrail.hardware.protocols.json_documents import JsonFormat
 from tagtrail.hardware.reads import EPC_PATTERN, RSSI_MAX_DBM, RSSI_MIN_DBM, TagRead
 from tagtrail.hardware.store import ID_PATTERN
 from tagtrail.hardware.wire import READS_MAX
@@ -35,6 +37,7 @@ LATE_MAX_US: Final = 7 * 24 * 3600 * 1_000_000
 EARLY_MAX_US: Final = 3600 * 1_000_000
 """A reader that was cut off sends later what it has kept. A stamp further away, or ahead, comes from a clock that is
 not set."""
+_SECOND_SIZE: Final = len("2026-03-14T12:00:00")
 _ID: Final = re.compile(rf"(?=.{{1,{ID_MAX}}}\Z){ID_PATTERN}")
 
 
@@ -97,7 +100,7 @@ def read_vendor(topic: str, payload: bytes, received_us: int) -> VendorReads:
     reads: list[TagRead] = []
     others: Counter[str] = Counter()
     stamps_us: list[int] = []
-    for event in decode_stream(load_json_format(FORMATS[where.maker]), [payload], counters):
+    for event in decode_stream(_format(where.maker), [payload], counters):
         if event["kind"] == "tag_read":
             stamp_us = _time_us(event)
             stamps_us += [] if stamp_us is None else [stamp_us]
@@ -119,6 +122,12 @@ def read_vendor(topic: str, payload: bytes, received_us: int) -> VendorReads:
     return VendorReads(where, f"{day:%Y-%m-%d}", seq, reads, dict(others), counters.rejected)
 
 
+@cache
+def _format(maker: str) -> JsonFormat:
+    return load_json_format(FORMATS[maker])
+
+
+@lru_cache(maxsize=1024)
 def _parse_topic(text: str) -> VendorTopic:
     parts = text.split("/")
     if len(parts) != 5 or parts[2] not in FORMATS or not all(map(_ID.fullmatch, parts[3:])):
@@ -132,9 +141,13 @@ def _time_us(event: Mapping[str, object]) -> int | None:
     stamp = event.get("timestamp_utc") or event.get("last_seen_utc")
     if not isinstance(stamp, str):
         return None
-    moment, _, digits = stamp.removesuffix("Z").partition(".")
-    seconds = int(datetime.fromisoformat(moment).replace(tzinfo=UTC).timestamp())
-    return seconds * 1_000_000 + int(digits[:6].ljust(6, "0"))
+    digits = stamp[_SECOND_SIZE + 1 : _SECOND_SIZE + 7].removesuffix("Z")
+    return _second_us(stamp[:_SECOND_SIZE]) + int(digits.ljust(6, "0"))
+
+
+@lru_cache(maxsize=1024)  # a reader sees hundreds of tags in a second
+def _second_us(moment: str) -> int:
+    return int(datetime.fromisoformat(moment).replace(tzinfo=UTC).timestamp()) * 1_000_000
 
 
 def _read(

@@ -21,13 +21,13 @@ End it with the sources: name the manual, its version and sections. Never paste 
 """
 
 from binascii import crc_hqx
-from collections.abc import Iterable, Iterator, Mapping
 from struct import error, unpack
 from typing import Final
 
 from tagtrail.hardware.errors import FaultsError
-from tagtrail.hardware.protocols.framing import BAD_CHECKSUM, MORE, NOT_A_FRAME, Framer, cut
-from tagtrail.hardware.protocols.interface import Counters, ReaderSettings, State, TagSeen, choose
+from tagtrail.hardware.protocols.family import Meaning, SerialFamily, Side, one_by_one
+from tagtrail.hardware.protocols.framing import BAD_CHECKSUM, MORE, NOT_A_FRAME, Framer
+from tagtrail.hardware.protocols.interface import Counters, ReaderSettings, State, TagSeen
 from tagtrail.hardware.protocols.session import CHECK_LINE, Session, Step
 
 PORTS_MAX: Final = 4
@@ -39,7 +39,6 @@ STATUSES: Final = {0: "ok", 1: "unknown_command", 2: "bad_value", 3: "no_antenna
 _START: Final = 0x54
 _OVERHEAD: Final = 4
 _LENGTH_MAX: Final = 64
-_TAG_FRAME_SIZE: Final = _OVERHEAD + 3 + 12
 
 
 # -- 1. Frames: build one, and recognise one. The framer hunts through noise; `look` only judges one position.
@@ -88,27 +87,29 @@ def tag_of(data: bytes) -> TagSeen | None:
 # -- 2. The meaning of any frame, for people: `tagtrail decode`. It must never raise.
 
 
-def describe(whole: bytes, *, from_reader: bool) -> dict[str, object]:
-    """What a good frame says."""
+def describe_command(whole: bytes) -> Meaning:
+    """What a good frame of the host says."""
+    return {"kind": "command", "name": NAMES.get(chr(whole[2]), "unknown"), "data": whole[3:-2].hex().upper()}
+
+
+def describe_report(whole: bytes) -> Meaning:
+    """What a good frame of the reader says."""
     kind, data = chr(whole[2]), whole[3:-2]
-    meaning: dict[str, object] = {"hex": whole.hex().upper()}
-    if not from_reader:
-        return meaning | {"kind": "command", "name": NAMES.get(kind, "unknown"), "data": data.hex().upper()}
     match kind:
         case "T":
             seen = tag_of(data)
             if seen is None:
-                return meaning | {"kind": "tag_read", "fault": "bad-tag"}
-            return meaning | {"kind": "tag_read", "epc": seen.epc, "antenna": seen.antenna, "rssi_dbm": seen.rssi_dbm}
+                return {"kind": "tag_read", "fault": "bad-tag"}
+            return {"kind": "tag_read", "epc": seen.epc, "antenna": seen.antenna, "rssi_dbm": seen.rssi_dbm}
         case "A":
-            return meaning | {"kind": "keepalive"}
+            return {"kind": "keepalive"}
         case "W":
-            return meaning | {"kind": "rebooted"}
+            return {"kind": "rebooted"}
         case _ if kind.upper() in NAMES and data:
             status = {"status": data[0], "status_name": STATUSES.get(data[0], "unknown")}
-            return meaning | {"kind": "response", "name": NAMES[kind.upper()], "data": data[1:].hex().upper()} | status
+            return {"kind": "response", "name": NAMES[kind.upper()], "data": data[1:].hex().upper()} | status
         case _:
-            return meaning | {"kind": "unknown", "fault": "unknown-kind"}
+            return {"kind": "unknown", "fault": "unknown-kind"}
 
 
 # -- 3. The host's side. `Session` brings the state machine; a family tells its commands, and what its frames say.
@@ -252,46 +253,19 @@ class TemplateReader:
         return frame(kind.lower(), bytes((status,)) + more)
 
 
-# -- 5. The family puts it together. One line in `protocols/__init__.py` makes it known.
+# -- 5. The declaration puts it together. One line in `protocols/__init__.py` makes it known.
 
 
-class TemplateFamily:
-    """The family; see `tagtrail.hardware.protocols.interface.ReaderFamily`."""
-
-    name = "template"
-    default_baud = 115_200
-    reads_per_s_max = default_baud / 10 / _TAG_FRAME_SIZE
-    obeys_commands = True
-    ports_max = PORTS_MAX
-    tells_antenna = True
-    tells_rssi_dbm = True
-    epc_bytes = 12
-
-    def host(self, settings: ReaderSettings) -> TemplateHost:
-        """A session for the edge.
-
-        Raises:
-            FaultsError: No reader of this family can obey the settings.
-        """
-        return TemplateHost(settings)
-
-    def reader(self) -> TemplateReader:
-        """A reader for the simulator."""
-        return TemplateReader()
-
-    def decode(
-        self,
-        chunks: Iterable[bytes],
-        counters: Counters,
-        *,
-        from_reader: bool = True,
-        options: Mapping[str, str] | None = None,
-    ) -> Iterator[dict[str, object]]:
-        """What raw bytes say; see `tagtrail.hardware.protocols.interface.ReaderFamily.decode`."""
-        choose(self.name, options, {})
-        return (describe(whole, from_reader=from_reader) for whole in cut(framer_for(counters), chunks))
-
-
-def family() -> TemplateFamily:
+def family() -> SerialFamily:
     """The family that this module is."""
-    return TemplateFamily()
+    return SerialFamily(
+        name="template",
+        default_baud=115_200,
+        tag_frame_size=_OVERHEAD + 3 + 12,
+        ports_max=PORTS_MAX,
+        host=TemplateHost,
+        reader=TemplateReader,
+        answers=Side(framer_for, one_by_one(describe_report)),
+        commands=Side(framer_for, one_by_one(describe_command)),
+        # What these readers cannot tell would go here, and an `inquire` where they can be asked about their set-up.
+    )

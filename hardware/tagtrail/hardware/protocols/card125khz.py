@@ -13,12 +13,13 @@ Sources: ID-12LA / ID-20LA data sheet, "Output data structure - ASCII"; RDM630 s
 """
 
 from binascii import Error, unhexlify
-from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from typing import Final
 
 from tagtrail.hardware.errors import FaultsError
-from tagtrail.hardware.protocols.framing import BAD_CHECKSUM, MORE, NOT_A_FRAME, Framer, cut
-from tagtrail.hardware.protocols.interface import Counters, ReaderSettings, TagSeen, choose
+from tagtrail.hardware.protocols.family import SerialFamily, Side, one_by_one
+from tagtrail.hardware.protocols.framing import BAD_CHECKSUM, MORE, NOT_A_FRAME, Framer
+from tagtrail.hardware.protocols.interface import Counters, ReaderSettings, TagSeen
 from tagtrail.hardware.protocols.session import Session
 
 CARD_BYTES: Final = 5
@@ -29,6 +30,8 @@ NOMINAL_POWER_DBM: Final = 10.0
 _STX: Final = 0x02
 _ETX: Final = b"\x03"
 _LINE_ETX: Final = b"\r\n\x03"
+_TAILS: Final = (_ETX, _LINE_ETX, b"\r\x03", b"\n\x03")
+"""What can stand behind the digits: the two that data sheets print first."""
 
 
 def card_framer(counters: Counters) -> Framer:
@@ -43,12 +46,9 @@ def card_framer(counters: Counters) -> Framer:
         if _STX in digits:
             return NOT_A_FRAME
         tail = data[start + 13 : start + 16]
-        if tail[:1] == _ETX:
-            size = 14
-        elif tail == _LINE_ETX:
-            size = 16
-        else:
-            return MORE if _LINE_ETX.startswith(tail) else NOT_A_FRAME
+        end = next((end for end in _TAILS if tail.startswith(end)), None)
+        if end is None:
+            return MORE if any(end.startswith(tail) for end in _TAILS) else NOT_A_FRAME
         try:
             code = unhexlify(digits)
         except Error:
@@ -57,7 +57,7 @@ def card_framer(counters: Counters) -> Framer:
         if digits != digits.upper():
             counters.reject("lower-case")
             return NOT_A_FRAME
-        return size if code[0] ^ code[1] ^ code[2] ^ code[3] ^ code[4] == code[5] else BAD_CHECKSUM
+        return 13 + len(end) if code[0] ^ code[1] ^ code[2] ^ code[3] ^ code[4] == code[5] else BAD_CHECKSUM
 
     return Framer(look, counters, start=_STX)
 
@@ -88,7 +88,6 @@ def describe(frame: bytes) -> dict[str, object]:
     card = card_of(frame)
     number = int(card[2:], 16)
     return {
-        "hex": frame.hex().upper(),
         "kind": "card_read",
         "epc": card,
         "antenna": None,
@@ -153,47 +152,22 @@ class CardReader:
         return b""
 
 
-class CardFamily:
-    """One make of card readers; see `tagtrail.hardware.protocols.interface.ReaderFamily`."""
-
-    default_baud = 9600
-    obeys_commands = False
-    ports_max = 1
-    tells_antenna = False
-    tells_rssi_dbm = False
-    epc_bytes = CARD_BYTES
-
-    def __init__(self, name: str, *, new_line: bool) -> None:
-        self.name = name
-        self.reads_per_s_max = self.default_baud / 10 / len(card_frame("00" * CARD_BYTES, new_line=new_line))
-        self._new_line = new_line
-
-    def host(self, settings: ReaderSettings) -> CardHost:
-        """A session for the edge.
-
-        Raises:
-            FaultsError: Not exactly one antenna, on port 1.
-        """
-        return CardHost(settings, self.name)
-
-    def reader(self) -> CardReader:
-        """A reader for the simulator."""
-        return CardReader(new_line=self._new_line)
-
-    def decode(
-        self,
-        chunks: Iterable[bytes],
-        counters: Counters,
-        *,
-        from_reader: bool = True,
-        options: Mapping[str, str] | None = None,
-    ) -> Iterator[dict[str, object]]:
-        """What raw bytes say, card by card; the host of such a reader says nothing.
-
-        See `tagtrail.hardware.protocols.interface.ReaderFamily.decode`.
-        """
-        choose(self.name, options, {})
-        return map(describe, cut(card_framer(counters) if from_reader else Framer(_no_frame, counters), chunks))
+def card_family(name: str, *, new_line: bool) -> SerialFamily:
+    """One make of card readers; their hosts say nothing."""
+    return SerialFamily(
+        name=name,
+        default_baud=9600,
+        tag_frame_size=len(card_frame("00" * CARD_BYTES, new_line=new_line)),
+        ports_max=1,
+        obeys_commands=False,
+        tells_antenna=False,
+        tells_rssi_dbm=False,
+        epc_bytes=CARD_BYTES,
+        host=partial(CardHost, protocol=name),
+        reader=partial(CardReader, new_line=new_line),
+        answers=Side(card_framer, one_by_one(describe)),
+        commands=Side(partial(Framer, _no_frame), one_by_one(describe)),
+    )
 
 
 def _no_frame(_data: bytes, _start: int) -> int:

@@ -6,8 +6,8 @@ Source: GS1 EPC Gen2 v2, 6.3.2.1.2 (PC word) and annex F (CRC-16).
 from binascii import crc_hqx
 from functools import lru_cache
 
-EPC_SIZE_MIN, EPC_SIZE_MAX = 4, 62
-"""Bytes. Two words is the shortest EPC found in practice, 31 words the longest that a PC word can announce."""
+EPC_SIZE_MIN, EPC_SIZE_MAX = 2, 62
+"""Bytes. One word is the shortest EPC that is any, 31 words the longest that a PC word can announce."""
 
 
 def epc_crc(message: bytes) -> int:

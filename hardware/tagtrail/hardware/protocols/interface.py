@@ -12,7 +12,7 @@ The edge calls `HostSession.tick` when `HostSession.due_s` says so, writes whate
 when the state is FAILED.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
@@ -20,6 +20,7 @@ from typing import Protocol
 import msgspec
 
 from tagtrail.hardware.errors import FaultsError
+from tagtrail.hardware.protocols.inquiry import Inquiry
 
 
 class State(Enum):
@@ -51,6 +52,14 @@ class Counters:
     def reject(self, reason: str) -> None:
         """Count one rejected frame under its reason."""
         self.rejected[reason] = self.rejected.get(reason, 0) + 1
+
+    def add(self, other: "Counters") -> None:
+        """Add what another decoder has seen."""
+        for name, value in vars(other).items():
+            if name != "rejected":
+                setattr(self, name, getattr(self, name) + value)
+        for reason, number in other.rejected.items():
+            self.rejected[reason] = self.rejected.get(reason, 0) + number
 
 
 @dataclass(frozen=True)
@@ -195,6 +204,7 @@ class ReaderFamily(Protocol):
         tells_antenna: False: `TagSeen.antenna` is None, and the edge puts the reader's only antenna in its place.
         tells_rssi_dbm: False: `TagSeen.rssi_dbm` is None; where it is true, whole dBm from -85 to -31 are told exactly.
         epc_bytes: Of the usual tag: 12 for UHF, 5 for a 125 kHz card. The family takes EPCs of this size at least.
+        inquire: Asks a reader that is not reading about its set-up; None where the family has no way to ask.
     """
 
     name: str
@@ -205,6 +215,7 @@ class ReaderFamily(Protocol):
     tells_antenna: bool
     tells_rssi_dbm: bool
     epc_bytes: int
+    inquire: Callable[[], Inquiry] | None
 
     def host(self, settings: ReaderSettings) -> HostSession:
         """A session for the edge.

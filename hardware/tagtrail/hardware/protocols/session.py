@@ -74,7 +74,7 @@ class Session:
 
     obeys_commands: ClassVar[bool] = True
     """False: the reader only transmits; nothing is written to it, and its silence means nothing."""
-    stop_command: ClassVar[bytes] = b""
+    stop_command: bytes = b""
     """Ends reading; empty where the reader stops by itself at the end of a round."""
     flush: ClassVar[bytes] = b""
     """Before a repeated command: completes half a frame that the reader may still wait for, and means nothing else."""

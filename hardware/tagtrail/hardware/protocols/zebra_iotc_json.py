@@ -8,12 +8,15 @@ from collections.abc import Mapping
 from typing import Final
 
 from tagtrail.hardware.protocols.json_documents import (
+    Field,
     JsonFormat,
     Meaning,
+    as_told,
     number,
     port,
     present,
     snake_case,
+    tell,
     upper_hex,
     utc,
 )
@@ -22,6 +25,7 @@ _MODES: Final = frozenset({"SIMPLE", "INVENTORY", "PORTAL", "CONVEYOR", "CUSTOM"
 """Types of events that are about tags; of any other type is a heartbeat or a management event."""
 _IDS: Final = ("idHex", "EPCid", "EPC")
 """Where the EPC may stand: fixed readers, handhelds."""
+_ANY_ID: Final = frozenset(_IDS)
 
 
 def describe(event: Mapping[str, object]) -> Meaning:
@@ -29,10 +33,14 @@ def describe(event: Mapping[str, object]) -> Meaning:
     common = present(timestamp_utc=utc(event.get("timestamp")))
     content = event.get("data")
     reports = _reports(content)
+    if not reports and "timestamp" in event:  # some middlemen put the data beside it; without it, it is a broken event
+        reports = _reports(event)
     if reports:
-        tags = [_tag(report) for report in reports]
-        told = [common | tag for tag in tags if tag["epc"] is not None]
-        return {"kind": "tag_read", "tags": told} | present(fault="bad-epc" if len(told) < len(tags) else None)
+        tags = [tag for report in reports if (tag := _tag(report, common)) is not None]
+        meaning: Meaning = {"kind": "tag_read", "tags": tags}
+        if len(tags) < len(reports):
+            meaning["fault"] = "bad-epc"
+        return meaning
     name = next((event[key] for key in ("eventType", "type") if isinstance(event.get(key), str)), None)
     if not name:
         return {"kind": "unknown", "fault": "unknown-event"} | common
@@ -46,31 +54,43 @@ def _reports(content: object) -> list[Mapping[str, object]]:
     if isinstance(content, dict) and isinstance(content.get("tagData"), list):
         content = content["tagData"]
     parts = content if isinstance(content, list) else [content]
-    return [part for part in parts if isinstance(part, dict) and any(name in part for name in _IDS)]
+    return [part for part in parts if isinstance(part, dict) and not _ANY_ID.isdisjoint(part)]
 
 
-def _tag(report: Mapping[str, object]) -> Meaning:
-    channel_mhz = number(report.get("channel"))
-    tag: Meaning = {
-        "epc": next((epc for name in _IDS if (epc := upper_hex(report.get(name)))), None),
-        "antenna": port(report.get("antenna")),
-        "rssi_dbm": number(report.get("peakRssi")),
-    }
-    return tag | present(
-        read_count=number(report.get("reads", report.get("seenCount"))),
-        event_num=number(report.get("eventNum")),
-        frequency_khz=None if channel_mhz is None else round(channel_mhz * 1000),
-        phase_deg=number(report.get("phase")),
-        reader_mac=report.get("MAC"),
-        hostname=report.get("hostName"),
-        format=report.get("format"),
-        pc=report.get("PC"),
-        xpc=report.get("XPC"),
-        crc=report.get("CRC"),
-        tid=report.get("TID"),
-        user=report.get("USER"),
-        access=report.get("accessResults"),
-    )
+def _tag(report: Mapping[str, object], common: Meaning) -> Meaning | None:
+    for name in _IDS:
+        if (epc := upper_hex(report.get(name))) is not None:
+            break
+    else:
+        return None
+    tag: Meaning = {"epc": epc, "antenna": None, "rssi_dbm": None, **common}
+    tell(tag, report, _FIELDS)
+    return tag
+
+
+def _khz(channel_mhz: object) -> int | None:
+    mhz = number(channel_mhz)
+    return None if mhz is None else round(mhz * 1000)
+
+
+_FIELDS: Final[dict[str, Field]] = {
+    "antenna": ("antenna", port),
+    "peakRssi": ("rssi_dbm", number),
+    "seenCount": ("read_count", number),
+    "reads": ("read_count", number),
+    "eventNum": ("event_num", number),
+    "channel": ("frequency_khz", _khz),
+    "phase": ("phase_deg", number),
+    "MAC": ("reader_mac", as_told),
+    "hostName": ("hostname", as_told),
+    "format": ("format", as_told),
+    "PC": ("pc", as_told),
+    "XPC": ("xpc", as_told),
+    "CRC": ("crc", as_told),
+    "TID": ("tid", as_told),
+    "USER": ("user", as_told),
+    "accessResults": ("access", as_told),
+}
 
 
 def json_format() -> JsonFormat:

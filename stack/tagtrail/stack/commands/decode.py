@@ -14,6 +14,7 @@ from tagtrail.hardware import capture
 from tagtrail.hardware.decoding import (
     Decoder,
     Event,
+    decode_line,
     decode_stream,
     is_hex_text,
     load_decoder,
@@ -49,7 +50,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="what a session would have learned from the reader, e.g. layout=18 for Chafon",
     )
-    parser.add_argument("--from-host", action="store_true", help="decode what the host sent, not what the reader sent")
+    side = parser.add_mutually_exclusive_group()
+    side.add_argument("--from-host", action="store_true", help="decode what the host sent, not what the reader sent")
+    side.add_argument(
+        "--from-reader", action="store_true", help="with --lines: take no line for a command, however it looks"
+    )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--hex", action="store_true", help="FILE is hex text (default: if there is nothing else in it)")
     form.add_argument("--binary", action="store_true", help="FILE is the bytes themselves")
@@ -73,6 +78,8 @@ def run(options: argparse.Namespace) -> int:
     except OSError as error:
         raise GiveUp(f"{options.file}: {error.strerror}") from None
     print(told(job.counters), file=sys.stderr)
+    if job.counters.bytes_in and not job.counters.frames and not options.from_host:
+        print("note: there is no frame of a reader in this; --from-host looks for the host's", file=sys.stderr)
     return 0
 
 
@@ -100,7 +107,7 @@ class _Job:
         if self._decoder is None:
             raise GiveUp(f"{options.file} is no capture, which would name its protocol: give --protocol")
         if options.lines:
-            return (_json_line(list(self._events(self._decoder, [data]))) for data in self._line_by_line(file))
+            return (_json_line(self._line(self._decoder, data)) for data in self._line_by_line(file))
         if options.hex or not (options.binary or self._is_binary(sample)):
             return map(_json_line, self._events(self._decoder, self._hex_lines(file)))
         return map(_json_line, self._events(self._decoder, iter(partial(file.read1, CHUNK), b"")))
@@ -109,6 +116,11 @@ class _Job:
         return decode_stream(
             decoder, chunks, self.counters, from_reader=not self._options.from_host, options=self._settings
         )
+
+    def _line(self, decoder: Decoder, data: bytes) -> list[Event]:
+        if self._options.from_host or self._options.from_reader:
+            return list(self._events(decoder, [data]))
+        return decode_line(decoder, data, self.counters, options=self._settings)
 
     def _is_binary(self, sample: bytes) -> bool:
         if is_hex_text(sample):

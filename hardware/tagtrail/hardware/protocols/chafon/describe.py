@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Final
 
 from tagtrail.hardware.errors import BadData
+from tagtrail.hardware.protocols.chafon.frame import ANY_ADDRESS
 from tagtrail.hardware.protocols.chafon.tables import (
     BANDS,
     COMMAND_NAMES,
@@ -26,6 +27,7 @@ from tagtrail.hardware.protocols.chafon.tags import (
     parse_info,
     parse_inventory,
     parse_report,
+    temperature_c,
 )
 from tagtrail.hardware.protocols.epc import EPC_SIZE_MAX, EPC_SIZE_MIN
 
@@ -47,6 +49,8 @@ _BYTE_NAMES: Final = {
     Command.HEARTBEAT_INTERVAL: "heartbeat_30s",
 }
 _NOT_SAVED: Final = 0x80
+_SET: Final = 0x80
+"""Bit of the heartbeat interval that tells a new one from a question."""
 
 
 def describe_command(frame: bytes, layout: Layout) -> Meaning:
@@ -65,12 +69,16 @@ def describe_command(frame: bytes, layout: Layout) -> Meaning:
         return meaning | {"powers_dbm": list(data)}
     if code == Command.SET_ANTENNAS and len(data) == 3:
         return meaning | {"antenna_mask": _number(data[1:]), "saved": not data[0]}
+    if code == Command.RETURN_LOSS and len(data) == 5:
+        return meaning | {"frequency_khz": _number(data[:4]), "antenna": data[4] + 1}
     if len(data) != 1:
         return meaning | _plain(data)
     if code == Command.SET_BAUD:
         return meaning | {"baud_code": data[0]} | ({"baud": BAUDS[data[0]]} if data[0] in BAUDS else {})
     if code in (Command.SET_POWER, Command.SET_ANTENNAS) and data[0] & _NOT_SAVED:
         return meaning | {_BYTE_NAMES[Command(code)]: data[0] & ~_NOT_SAVED, "saved": False}
+    if code == Command.HEARTBEAT_INTERVAL and data[0] & _SET:
+        return meaning | {"heartbeat_30s": data[0] & ~_SET}
     return meaning | ({_BYTE_NAMES[Command(code)]: data[0]} if code in _BYTE_NAMES else _plain(data))
 
 
@@ -91,13 +99,15 @@ def describe_reply(frame: bytes, layout: Layout) -> Meaning:
     }
     if not data and code == Command.SET_BUZZER:
         meaning["variant"] = Layout.WITH_ANTENNA.value
+    if frame[1] == ANY_ADDRESS:
+        meaning["fault"] = "address"  # a reader answers with its own
     if status not in NOT_FAULTS:
         meaning |= {"kind": "error", "error": meaning["status"], "error_name": meaning["status_name"]}
     try:
         if code in _INVENTORIES:
             return meaning | _inventory_reply(status, data, layout)
         if code == Command.AUTO_REPORT:
-            return meaning | _report(status, data, layout)
+            return meaning | _report(status, data)
         if code == Command.GET_BUFFER and status in _COMPLETE | {Status.MORE_FRAMES}:
             return meaning | _buffer(data)
         if status == Status.OK:
@@ -154,7 +164,7 @@ def _inventory_288(data: bytes) -> Meaning:
     if len(rest) >= 4 and not (len(rest) == 5 and ends_with_antenna):
         size = 4 + (rest[3] + 7) // 8
         if size > len(rest):
-            return meaning | _plain(rest)
+            return meaning | {"fault": "layout"} | _plain(rest)
         meaning |= {"mask_mem": rest[0], "mask_adr": _number(rest[1:3]), "mask_len": rest[3]}
         meaning |= {"mask": rest[4:size].hex().upper()} if size > 4 else {}
         rest = rest[size:]
@@ -162,7 +172,7 @@ def _inventory_288(data: bytes) -> Meaning:
         meaning |= {"adr_tid": rest[0], "len_tid": rest[1]}
         rest = rest[2:]
     if len(rest) != 3:
-        return meaning | _plain(rest)
+        return meaning | ({"fault": "layout"} | _plain(rest) if rest else {})
     meaning |= {"target": rest[0], "antenna_sel": rest[1]}
     if rest[1] & ANTENNA_CODE:
         meaning["antenna"] = (rest[1] & ~ANTENNA_CODE) + 1
@@ -183,7 +193,7 @@ def _inventory_reply(status: int, data: bytes, layout: Layout) -> Meaning:
     if status == Status.ANTENNA_ERROR and data:
         return _antenna(data[0]) | _plain(data)
     if status not in _COMPLETE and status != Status.MORE_FRAMES:
-        return _plain(data)
+        return _plain(data) | ({"fault": "status"} if status == Status.OK else {})
     complete = status != Status.MORE_FRAMES
     if not data:
         return {"kind": "end_of_round" if complete else "response", "round_complete": complete}
@@ -205,7 +215,7 @@ def _hint(data: bytes, layout: Layout) -> Meaning:
     return {"note": f"these would be tags in layout {fitting[0]}"} if fitting else {}
 
 
-def _report(status: int, data: bytes, layout: Layout) -> Meaning:
+def _report(status: int, data: bytes) -> Meaning:
     if status == Status.HEARTBEAT:
         meaning: Meaning = {"kind": "keepalive", "variant": Layout.WITH_ANTENNA.value}
         if len(data) not in (12, 16):
@@ -219,7 +229,7 @@ def _report(status: int, data: bytes, layout: Layout) -> Meaning:
         }
     if status != Status.OK:
         return _plain(data)
-    record = parse_report(data, layout)
+    record = parse_report(data)
     if record.mask is not None:
         meaning = {"kind": "tag_read", "variant": Layout.WITH_ANTENNA.value} | _antenna(record.mask)
         return meaning | _tags([record])
@@ -244,13 +254,13 @@ def _answer(code: int, data: bytes) -> Meaning:
     if code == Command.GET_SERIAL_NO and len(data) == 4:
         known = {"serial": data.hex().upper()}
     elif code == Command.GET_TEMPERATURE and len(data) == 2:
-        known = {"temperature_c": data[1] if data[0] else -data[1]}
+        known = {"temperature_c": temperature_c(data)}
     elif code == Command.GET_BUFFER_COUNT and len(data) == 2:
         known = {"count": _number(data)}
     elif code == Command.RETURN_LOSS and len(data) == 1:
         known = {"return_loss_db": data[0]}
     elif code == Command.HEARTBEAT_INTERVAL and len(data) == 1:
-        known = {"heartbeat_30s": data[0]}
+        known = {"heartbeat_30s": data[0] & ~_SET}
     return {"variant": Layout.WITH_ANTENNA.value} | known if known else _plain(data)
 
 

@@ -6,8 +6,17 @@ from tagtrail.hardware.errors import BadData
 from tagtrail.hardware.protocols.chafon import setup
 from tagtrail.hardware.protocols.chafon.frame import command, look_for_reply
 from tagtrail.hardware.protocols.chafon.tables import ADVICE, NOT_FAULTS, STATUS_NAMES, Command, Layout, Status
-from tagtrail.hardware.protocols.chafon.tags import Info, Record, parse_info, parse_inventory, parse_report, tag_seen
+from tagtrail.hardware.protocols.chafon.tags import (
+    Info,
+    Record,
+    parse_info,
+    parse_inventory,
+    parse_report,
+    tag_seen,
+    temperature_c,
+)
 from tagtrail.hardware.protocols.framing import Framer
+from tagtrail.hardware.protocols.heat import TOO_HOT, Heat
 from tagtrail.hardware.protocols.interface import Counters, ReaderFault, ReaderSettings, State, Temperature
 from tagtrail.hardware.protocols.session import Session, Step
 
@@ -62,6 +71,7 @@ class ChafonHost(Session):
         self._trouble = 0
         self._check_at_s = 0.0
         self._tells_temperature = True
+        self._heat = Heat()
         self._resting: dict[int, float] = {}
 
     # -- what is sent
@@ -85,7 +95,12 @@ class ChafonHost(Session):
         return mode + setup.steps(self.settings, info)
 
     def rounds(self) -> list[Step]:
-        """One round for each antenna, but for those that are missing; now and then a look at the reader itself."""
+        """One round for each antenna, but for those that are missing; now and then a look at the reader itself.
+
+        While it is too hot, only its temperature is asked for.
+        """
+        if self._heat.rests:
+            return [setup.TEMPERATURE]
         layout = self._known().layout
         antennas = [a for a in self.settings.antennas if self._resting.get(a.port, 0.0) <= self.now_s]
         todo = [setup.round_of(antenna, self.settings, layout) for antenna in antennas or self.settings.antennas]
@@ -128,7 +143,7 @@ class ChafonHost(Session):
 
     def _reading(self, code: int, status: int, data: bytes, layout: Layout) -> None:
         if code == Command.AUTO_REPORT:
-            self._report(status, data, layout)
+            self._report(status, data)
             return
         if status in NOT_FAULTS or status == Status.MEMORY_FULL:
             records: list[Record] = []
@@ -162,12 +177,12 @@ class ChafonHost(Session):
         except BadData as bad:
             self.counters.reject(bad.reason)
 
-    def _report(self, status: int, data: bytes, layout: Layout) -> None:
+    def _report(self, status: int, data: bytes) -> None:
         if status == Status.HEARTBEAT:
             self.alive()
         elif status == Status.OK:
             try:
-                self._seen(parse_report(data, layout))
+                self._seen(parse_report(data))
             except BadData as bad:
                 self.counters.reject(bad.reason)
         else:
@@ -183,9 +198,7 @@ class ChafonHost(Session):
         elif code == Command.GET_READER_INFO:
             self._look_at(data, address)
         elif code == Command.GET_TEMPERATURE:
-            if len(data) == 2:  # its sign, then degrees (0 is below zero)
-                self.tell(Temperature(float(data[1] if data[0] else -data[1])))
-            self.answered()
+            self._temperature(data)
         elif step is setup.WORK_MODE and data[:1] not in (b"", b"\0"):
             self.run([setup.ANSWER_MODE, *setup.steps(self.settings, self._known())])
         elif step is setup.WORK_MODE_18 and setup.mode_18(data):
@@ -194,6 +207,25 @@ class ChafonHost(Session):
             if step is setup.ANSWER_MODE:
                 self._real_time = False
             self.answered()
+
+    def _temperature(self, data: bytes) -> None:
+        try:
+            degrees = temperature_c(data)
+        except BadData as bad:
+            self.counters.reject(bad.reason)
+            self._no_temperature()
+            return
+        self.tell(Temperature(degrees))
+        if self._heat.measured(degrees):
+            self.refused(Command.GET_TEMPERATURE, TOO_HOT)
+        else:
+            self.answered()
+
+    def _no_temperature(self) -> None:
+        """The reader does not tell it, so nothing can be made of it."""
+        self._tells_temperature = False
+        self._heat = Heat()
+        self.answered()
 
     def _look_at(self, data: bytes, address: int) -> None:
         """What the reader says of itself, when it is found and later on."""
@@ -226,10 +258,9 @@ class ChafonHost(Session):
             self.stopped("the reader is not reading")
             return
         if step is setup.TEMPERATURE:
-            self._tells_temperature = False
-            self.answered()
+            self._no_temperature()
             return
-        if step is not None and status == Status.ANTENNA_ERROR:
+        if step is not None and self._info is not None and status == Status.ANTENNA_ERROR:
             self._rest(step)
         another_form = status == Status.WRONG_PARAMETER and step is not None and len(step.commands) > 1
         self.refused(status, self._fault_name(status), not_known=status in _NOT_KNOWN or another_form)

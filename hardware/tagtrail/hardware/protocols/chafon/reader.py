@@ -51,6 +51,7 @@ class ChafonReader:
         streaming: The host has asked for a round, or the reader is in real time mode.
         powers_dbm: Transmit power of the ports that are switched on.
         missing_ports: Ports without an antenna, as a person has left them.
+        return_loss_db: Of each port that has one.
         saved: What outlives a power cut.
         temperature_c: What the reader measures.
     """
@@ -60,6 +61,7 @@ class ChafonReader:
         self.layout = layout
         self.address = address
         self.missing_ports: set[int] = set()
+        self.return_loss_db = dict.fromkeys(range(1, PORT_MAX + 1), 18)
         self.saved = _Saved(work_mode=_REAL_TIME if real_time else _ANSWER)
         self.temperature_c = 36
         self._framer = Framer(self._look, self.counters)
@@ -238,6 +240,10 @@ class ChafonReader:
                 self._set_work_mode(data[0])
             case Command.GET_WORK_MODE:
                 return bytes((self.saved.work_mode, 0, 0, 0, 4, 0))
+            case Command.RETURN_LOSS:
+                _expect(len(data) == 5, Status.WRONG_LENGTH)
+                _expect(data[4] + 1 in self.return_loss_db)
+                return bytes((0 if data[4] + 1 in self.missing_ports else self.return_loss_db[data[4] + 1],))
             case Command.GET_TEMPERATURE:
                 return bytes((self.temperature_c >= 0, abs(self.temperature_c)))
             case _:

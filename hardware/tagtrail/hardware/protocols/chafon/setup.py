@@ -13,7 +13,6 @@ from tagtrail.hardware.protocols.chafon.frame import command
 from tagtrail.hardware.protocols.chafon.tables import REGIONS, Command, Layout
 from tagtrail.hardware.protocols.chafon.tags import ANTENNA_CODE, PORT_MAX, Info
 from tagtrail.hardware.protocols.check import check_settings
-from tagtrail.hardware.protocols.inquiry import Details, Inquiry
 from tagtrail.hardware.protocols.interface import AntennaSettings, ReaderSettings
 from tagtrail.hardware.protocols.session import CHECK_LINE, Step
 
@@ -107,13 +106,6 @@ def round_of(antenna: AntennaSettings, settings: ReaderSettings, layout: Layout)
     if len(settings.antennas) == 1:  # old firmware reads on the antenna that is switched on
         forms.append(command(Command.INVENTORY, short))
     return Step(what, tuple(forms), timeout_s=timeout_s)
-
-
-def inquire() -> Inquiry:
-    """The region. What a reader tells of its antennas is which are switched on, not which are there."""
-    told = yield INFO.commands[0]
-    bands = {band.code: region.lower() for region, band in REGIONS.items()}
-    return Details(region=next((bands.get(int(str(frame["band"]))) for frame in told if "band" in frame), None))
 
 
 def _antennas(settings: ReaderSettings) -> Step:

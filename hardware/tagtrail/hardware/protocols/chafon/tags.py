@@ -28,6 +28,9 @@ PORT_MAX: Final = 8
 ANTENNA_CODE: Final = 0x80
 """An inventory names its antenna as 80 for port 1, 81 for port 2…"""
 
+UHF_MIN_KHZ, UHF_MAX_KHZ = 840_000, 960_000
+"""What the bands of all countries lie within."""
+
 _HAS_TID, _HAS_PHASE, _SIZE = 0x80, 0x40, 0x3F
 _TID_SIZE: Final = 12
 _PHASE_SIZE, _FREQUENCY_SIZE = 4, 3
@@ -55,6 +58,17 @@ class Record(msgspec.Struct, frozen=True, gc=False):
     count: int | None = None
 
 
+def temperature_c(data: bytes) -> int:
+    """Degrees from the reply to `Command.GET_TEMPERATURE`: sign (0 is below zero), then degrees.
+
+    Raises:
+        BadData: ``temperature``: not two bytes.
+    """
+    if len(data) != 2:
+        raise BadData("temperature", f"{len(data)} bytes that are no temperature")
+    return data[1] if data[0] else -data[1]
+
+
 def parse_inventory(data: bytes, layout: Layout) -> list[Record]:
     """The tags of an inventory reply.
 
@@ -80,24 +94,30 @@ def parse_inventory(data: bytes, layout: Layout) -> list[Record]:
     return records
 
 
-def parse_report(data: bytes, layout: Layout) -> Record:
+def parse_report(data: bytes) -> Record:
     """The tag of a report in real time mode.
 
-    A few readers that answer in layout 288 report in the form of 18; the length inside the 288 form tells them apart.
+    Readers that answer in layout 288 may report in the form of 18, so it is the report itself that tells: an EPC is
+    whole words, so the bare EPC has an even number of bytes, and the form of 288 an odd one, but where phase and
+    frequency follow.
 
     Raises:
         BadData: ``layout``.
     """
-    if layout is Layout.WITH_ANTENNA and len(data) > 2:
+    if len(data) > 2 and (len(data) % 2 or data[1] & _HAS_PHASE):
         try:
             record, end = _unpack(data, 1, data[0])
         except IndexError:
             end = -1
-        if end == len(data):
+        if end == len(data) and len(record.epc) % 2 == 0 and _is_uhf(record.frequency_khz):
             return record
     if not EPC_SIZE_MIN <= len(data) <= EPC_SIZE_MAX or len(data) % 2:
         raise BadData("layout", f"{len(data)} bytes that are no report in real time mode")
     return Record(None, data)
+
+
+def _is_uhf(frequency_khz: int | None) -> bool:
+    return frequency_khz is None or UHF_MIN_KHZ <= frequency_khz <= UHF_MAX_KHZ
 
 
 def parse_buffer(data: bytes) -> list[Record]:

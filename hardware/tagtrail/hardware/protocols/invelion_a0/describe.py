@@ -10,6 +10,7 @@ from tagtrail.hardware.protocols.epc import EPC_SIZE_MIN, epc_crc, epc_size
 from tagtrail.hardware.protocols.invelion_a0.frame import (
     ANTENNA_ERROR_LENGTH,
     GROUP,
+    epc_end,
     is_round_end,
     is_tag,
     look_at_answer,
@@ -30,6 +31,8 @@ from tagtrail.hardware.protocols.invelion_a0.tables import (
 
 Meaning = dict[str, object]
 _Read = Callable[[bytes], Meaning]
+FROST_C: Final = -20
+"""No reader of the family is made to work below (operating temperature in the data sheets)."""
 _INVALID: Final[Meaning] = {
     "kind": "invalid",
     "fault": "not one whole frame of this direction, or its checksum is wrong",
@@ -54,7 +57,7 @@ def describe_answer(frame: bytes) -> Meaning:
     command, data = frame[3], frame[4:-1]
     head = _head(frame)
     if is_tag(frame):
-        return {"kind": "tag_read"} | head | _round_tag(data)
+        return {"kind": "tag_read"} | head | _round_tag(frame)
     if is_round_end(frame):
         return {"kind": "end_of_round"} | head | _round_end(command, data)
     if command in ROUNDS and frame[1] == ANTENNA_ERROR_LENGTH:
@@ -79,7 +82,7 @@ def _is_value(command: int, byte: int) -> bool:
         case Command.GET_RF_LINK_PROFILE:
             return byte >> 4 == 0x0D
         case Command.GET_RF_PORT_RETURN_LOSS:
-            return byte != Code.FAIL_TO_GET_RETURN_LOSS
+            return byte < Code.PARAMETER_INVALID  # no reader measures more than 64 dB
         case Command.GET_ANT_CONNECTION_DETECTOR | Command.GET_IMPINJ_FAST_TID | Command.GET_DRM_MODE:
             return byte != Code.FAIL
         case _:
@@ -103,8 +106,9 @@ def _strength(raw: int) -> Meaning:
     return {"rssi_raw": raw, "rssi_dbm": RSSI_DBM[raw & ~GROUP]}
 
 
-def _round_tag(data: bytes) -> Meaning:
-    end = 3 + epc_size(data[1])
+def _round_tag(frame: bytes) -> Meaning:
+    end = epc_end(frame) - 4
+    data = frame[4:-1]
     tag = _where(data[0]) | {"pc": _hex(data[1:3]), "epc": _hex(data[3:end])} | _strength(data[end])
     if data[end] & GROUP:
         tag["antenna"] = (data[0] & 3) + 4
@@ -112,6 +116,8 @@ def _round_tag(data: bytes) -> Meaning:
         tag["phase_raw"] = _number(data[end + 1 :])
     if end < 3 + EPC_SIZE_MIN:
         tag["fault"] = "epc-length"
+    if (announced := epc_size(data[1])) != end - 3:
+        tag["note"] = f"its PC word announces {announced} bytes of EPC"
     return _seen(tag)
 
 
@@ -161,12 +167,15 @@ def _temperature(data: bytes) -> Meaning:
 
 
 def temperature_c(data: bytes) -> int:
-    """Degrees from the two data bytes of an answer.
+    r"""Degrees from the two data bytes of an answer.
 
-    The manual says that 0 as first byte means plus; readers in the field send 1 for plus (and a reader that works is
-    hardly ever below zero).
+    The manual says that 0 as first byte means plus; readers in the field send 1 for plus. A reader that works is not
+    as cold as `FROST_C`, so one that seems to be follows the manual.
+
+    >>> temperature_c(b"\x01\x22"), temperature_c(b"\x00\x46"), temperature_c(b"\x00\x05")
+    (34, 70, -5)
     """
-    return data[1] if data[0] == 1 else -data[1]
+    return data[1] if data[0] == 1 or -data[1] < FROST_C else -data[1]
 
 
 def _power(data: bytes) -> Meaning:

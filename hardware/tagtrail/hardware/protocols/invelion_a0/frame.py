@@ -101,7 +101,7 @@ def look_at_answer(data: bytes, start: int) -> int:
         if size < 6:
             return MORE if length <= _TAG_LENGTH_MAX else NOT_A_FRAME
         if not _fits(length, data[start + 5]) and length not in _ROUND_ENDS[command]:
-            return NOT_A_FRAME
+            return _alone(data, start, length)
     elif length not in _LENGTHS.get(command, ()):
         return NOT_A_FRAME
     return _whole(data, start, length)
@@ -125,6 +125,17 @@ def _whole(data: bytes, start: int, length: int) -> int:
     return BAD_CHECKSUM if sum(data[start:end]) & 0xFF else length + 2
 
 
+def _alone(data: bytes, start: int, length: int) -> int:
+    """A tag whose PC word announces another length than the frame has: only if what follows begins anew.
+
+    A sum of eight bits is not enough to take it for one within a stream, where the PC word mostly tells noise.
+    """
+    end = start + length + 2
+    if length > _TAG_LENGTH_MAX or (end < len(data) and data[end] != START):
+        return NOT_A_FRAME
+    return _whole(data, start, length)
+
+
 def _fits(length: int, pc_high: int) -> bool:
     """Whether a tag frame of this length holds the EPC that the PC word announces, and perhaps the phase."""
     rest = length - _TAG_LENGTH_MIN - epc_size(pc_high)
@@ -137,7 +148,15 @@ def is_tag(answer: bytes) -> bool:
     Only ends of old firmware have an odd length; the PC word tells them from a tag.
     """
     length = answer[1]
-    return bool(length & 1) and length >= _TAG_LENGTH_MIN and answer[3] in ROUNDS and _fits(length, answer[5])
+    if not length & 1 or length < _TAG_LENGTH_MIN or answer[3] not in ROUNDS:
+        return False
+    return length not in _ROUND_ENDS[answer[3]] or _fits(length, answer[5])
+
+
+def epc_end(answer: bytes) -> int:
+    """Where the EPC of a tag frame ends: as the PC word says; where that cannot be, the EPC is all that there is."""
+    length = answer[1]
+    return 7 + epc_size(answer[5]) if _fits(length, answer[5]) else length
 
 
 def is_round_end(answer: bytes) -> bool:
@@ -149,9 +168,11 @@ def tag_seen(answer: bytes) -> TagSeen:
     """The read that a tag frame reports.
 
     Raises:
-        BadData: ``epc-length``: this is no identifier to trust.
+        BadData: ``epc-length`` or ``pc-length``: this is no identifier to trust.
     """
     end = 7 + epc_size(answer[5])
+    if end != (length := answer[1]) and end != length - 2:
+        raise BadData("pc-length", f"an EPC of {length - 7} bytes, its PC word announces {end - 7}")
     if end < 7 + EPC_SIZE_MIN:
         raise BadData("epc-length", f"an EPC of {end - 7} bytes")
     where, strength = answer[4], answer[end]

@@ -5,6 +5,7 @@ from typing import Final
 from tagtrail.hardware.errors import BadData
 from tagtrail.hardware.protocols.check import check_settings
 from tagtrail.hardware.protocols.framing import Framer
+from tagtrail.hardware.protocols.heat import TOO_HOT, Heat
 from tagtrail.hardware.protocols.interface import Counters, ReaderFault, ReaderSettings, State, Temperature
 from tagtrail.hardware.protocols.invelion_a0.describe import temperature_c
 from tagtrail.hardware.protocols.invelion_a0.frame import (
@@ -36,16 +37,11 @@ ROUND_S: Final = 2.0
 """A round without tags is silent; it has ended long before."""
 TEMPERATURE_S: Final = 60.0
 """Between two questions for the temperature."""
-HOT_C: Final = 65
-"""The reader does not protect itself: above this the host lets it rest (operating limit of R2000 readers)."""
-COOL_C: Final = 60
-"""It reads again from here."""
 SKIP: Final = 0xFF
 """In the place of an antenna: none (section 2.2, cmd_fast_switch_ant_inventory)."""
 
 _NOT_KNOWN: Final = frozenset({Code.FAIL, Code.PARAMETER_INVALID, Code.ANTENNA_ID_OUT_OF_RANGE})
 """Refusals that another form of the command may get around."""
-_HOT: Final = f"too_hot: it rests until it has {COOL_C} °C; give it air, or lower power_dbm"
 
 
 class InvelionHost(Session):
@@ -71,7 +67,7 @@ class InvelionHost(Session):
         self._missing: set[int] = set()
         self._measured_s: float | None = None
         self._tells_temperature = True
-        self._hot = False
+        self._heat = Heat()
 
     # -- what is asked
 
@@ -83,7 +79,7 @@ class InvelionHost(Session):
         self._missing.clear()
         self._measured_s = None
         self._tells_temperature = True
-        self._hot = False
+        self._heat = Heat()
         return [
             Step("ask for the firmware version", (frame(Command.GET_FIRMWARE_VERSION),), CHECK_LINE),
             Step("ask for the transmit power", (frame(Command.GET_OUTPUT_POWER),)),
@@ -118,7 +114,7 @@ class InvelionHost(Session):
     def rounds(self) -> list[Step]:
         """One round over all antennas; the temperature when it is time, and alone while the reader rests."""
         due = self._measured_s is None or self.now_s - self._measured_s >= TEMPERATURE_S
-        if self._tells_temperature and (due or self._hot):
+        if self._tells_temperature and (due or self._heat.rests):
             return [Step("ask for the temperature", (self._command_for(Command.GET_READER_TEMPERATURE),))]
         if not self._one_by_one:
             return [self._switching_round()]
@@ -203,14 +199,15 @@ class InvelionHost(Session):
     def _temperature(self, data: bytes) -> None:
         self._measured_s = self.now_s
         if len(data) != 2:
-            self._tells_temperature = self._hot = False
+            self._tells_temperature = False
+            self._heat = Heat()
             self.answered()
             return
         degrees = temperature_c(data)
         self.tell(Temperature(degrees))
-        self._hot = degrees >= (COOL_C if self._hot else HOT_C)
-        if self._hot:
-            self.refused(Command.GET_READER_TEMPERATURE, _HOT)
+        too_hot = self._heat.measured(degrees)  # it does not protect itself
+        if too_hot and self.state is State.STREAMING:
+            self.refused(Command.GET_READER_TEMPERATURE, TOO_HOT)
         else:
             self.answered()
 

@@ -24,7 +24,6 @@ TAGS_PER_INVENTORY: Final = 10
 """How many tags make an inventory, for a model that knows no time."""
 _FREQUENCY_INDEX: Final = {khz: index for index, khz in enumerate(FREQUENCIES_KHZ) if khz is not None}
 _RSSI_FLOOR_DBM: Final = RSSI_DBM[0]
-_RETURN_LOSS_DB: Final = 20
 
 
 class _Refusal(Exception):  # noqa: N818 - an answer, not an error
@@ -46,6 +45,8 @@ class InvelionReader:
         flash_writes: How often the flash memory was written.
         temperature_c: What the reader measures.
         missing: Ports without an antenna.
+        return_loss_db: Of each port that has one.
+        detector_db: Return loss from which a port counts as having one; 0 for never looking.
     """
 
     def __init__(self, *, ports: int = PORTS_MAX, address: int = 1, knows_stay: bool = True) -> None:
@@ -53,6 +54,8 @@ class InvelionReader:
         self.counters = Counters()
         self.temperature_c = 36
         self.missing: set[int] = set()
+        self.return_loss_db = dict.fromkeys(range(1, ports + 1), 20)
+        self.detector_db = 3
         self.region = REGIONS["FCC"]
         self.port_powers_dbm = bytes([POWER_MAX_DBM]) * ports
         self.flash_writes = 0
@@ -152,7 +155,11 @@ class InvelionReader:
             case Command.GET_READER_TEMPERATURE:
                 return bytes((self.temperature_c >= 0, abs(self.temperature_c)))
             case Command.GET_RF_PORT_RETURN_LOSS:
-                return bytes((0 if self._antenna + 1 in self.missing else _RETURN_LOSS_DB,))
+                _expect(len(data) == 1 and FREQUENCIES_KHZ[data[0] & 63] is not None, Code.PARAMETER_INVALID)
+                port = self._antenna + 1
+                return bytes((0 if port in self.missing else self.return_loss_db[port],))
+            case Command.GET_ANT_CONNECTION_DETECTOR:
+                return bytes((self.detector_db,))
             case Command.GET_WORK_ANTENNA:
                 return bytes((self._antenna,))
             case Command.GET_OUTPUT_POWER:

@@ -5,58 +5,33 @@
 `tables`        names of commands, error codes, regions
 `describe`      the meaning of any frame, for people
 `host`          the session of the edge
+`inquiry`       the command that asks about the set-up
 `reader`        the module of the simulator
 ==============  ===========================================================
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 
-from tagtrail.hardware.protocols.framing import Framer, cut
-from tagtrail.hardware.protocols.interface import Counters, ReaderSettings, choose
-from tagtrail.hardware.protocols.magicrf_bb.describe import Meaning, describe_answer, describe_command
+from tagtrail.hardware.protocols.family import SerialFamily, Side, one_by_one
+from tagtrail.hardware.protocols.framing import Framer
+from tagtrail.hardware.protocols.magicrf_bb.describe import describe_answer, describe_command
 from tagtrail.hardware.protocols.magicrf_bb.frame import look_at_answer, look_at_command
 from tagtrail.hardware.protocols.magicrf_bb.host import FAMILY, MagicRfHost
+from tagtrail.hardware.protocols.magicrf_bb.inquiry import inquire
 from tagtrail.hardware.protocols.magicrf_bb.reader import MagicRfReader
 
 
-class MagicRfFamily:
-    """The family; see `tagtrail.hardware.protocols.interface.ReaderFamily`."""
-
-    name = FAMILY
-    default_baud = 115_200
-    reads_per_s_max = default_baud / 10 / 24  # bytes that report a 96-bit EPC
-    obeys_commands = True
-    ports_max = 1
-    tells_antenna = False
-    tells_rssi_dbm = True
-    epc_bytes = 12
-
-    def host(self, settings: ReaderSettings) -> MagicRfHost:
-        """A session for the edge.
-
-        Raises:
-            FaultsError: The settings cannot be obeyed by any M100 module.
-        """
-        return MagicRfHost(settings)
-
-    def reader(self) -> MagicRfReader:
-        """A reader for the simulator."""
-        return MagicRfReader()
-
-    def decode(
-        self,
-        chunks: Iterable[bytes],
-        counters: Counters,
-        *,
-        from_reader: bool = True,
-        options: Mapping[str, str] | None = None,
-    ) -> Iterator[Meaning]:
-        """What raw bytes of one direction say; see `tagtrail.hardware.protocols.interface.ReaderFamily.decode`."""
-        choose(self.name, options, {})
-        look, describe = (look_at_answer, describe_answer) if from_reader else (look_at_command, describe_command)
-        return ({"hex": frame.hex().upper()} | describe(frame) for frame in cut(Framer(look, counters), chunks))
-
-
-def family() -> MagicRfFamily:
+def family() -> SerialFamily:
     """The family that this package is."""
-    return MagicRfFamily()
+    return SerialFamily(
+        name=FAMILY,
+        default_baud=115_200,
+        tag_frame_size=24,
+        ports_max=1,
+        tells_antenna=False,
+        host=MagicRfHost,
+        reader=MagicRfReader,
+        answers=Side(partial(Framer, look_at_answer), one_by_one(describe_answer)),
+        commands=Side(partial(Framer, look_at_command), one_by_one(describe_command)),
+        inquire=inquire,
+    )

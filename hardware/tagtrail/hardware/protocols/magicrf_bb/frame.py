@@ -80,6 +80,11 @@ def frame(command: int, parameters: bytes = b"", *, kind: int = COMMAND, variant
     return bytes((start,)) + body + bytes((sum(body) & 0xFF, end))
 
 
+def in_any_variant(command: int, parameters: bytes = b"") -> bytes:
+    """A command for a module whose variant is not known; of the other one it takes no notice."""
+    return b"".join(frame(command, parameters, variant=variant) for variant in Variant)
+
+
 def look_at_answer(data: bytes, start: int) -> int:
     """Whether a frame of the reader begins at ``start``; see `tagtrail.hardware.protocols.framing.Look`."""
     if data[start] not in _ENDS:
@@ -91,11 +96,17 @@ def look_at_answer(data: bytes, start: int) -> int:
     if kind == NOTICE and command == Command.SINGLE_POLL:
         if not TAG_OVERHEAD <= size <= TAG_OVERHEAD + EPC_SIZE_MAX:
             return NOT_A_FRAME
-        if len(head) > 5 and epc_size(head[5]) != size - TAG_OVERHEAD:
+        if len(head) > 5 and epc_size(head[5]) != size - TAG_OVERHEAD and not _has_epc_crc(data, start, size):
             return NOT_A_FRAME
     elif kind != ANSWER or not 1 <= size <= _ANSWER_SIZES_MAX.get(command, 0):
         return NOT_A_FRAME
     return _whole(data, start, size)
+
+
+def _has_epc_crc(data: bytes, start: int, size: int) -> bool:
+    """Whether the tag's own CRC vouches for an EPC whose PC word announces another length, or may when all has come."""
+    end = start + _HEAD + size
+    return len(data) < end or epc_crc(data[start + _HEAD + 1 : end - 2]) == data[end - 2] << 8 | data[end - 1]
 
 
 def look_at_command(data: bytes, start: int) -> int:

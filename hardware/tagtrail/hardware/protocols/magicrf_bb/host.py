@@ -6,7 +6,14 @@ from tagtrail.hardware.errors import BadData
 from tagtrail.hardware.protocols.check import check_settings
 from tagtrail.hardware.protocols.framing import Framer
 from tagtrail.hardware.protocols.interface import Counters, ReaderFault, ReaderSettings, State
-from tagtrail.hardware.protocols.magicrf_bb.frame import Variant, frame, is_tag, look_at_answer, tag_seen
+from tagtrail.hardware.protocols.magicrf_bb.frame import (
+    Variant,
+    frame,
+    in_any_variant,
+    is_tag,
+    look_at_answer,
+    tag_seen,
+)
 from tagtrail.hardware.protocols.magicrf_bb.tables import REGIONS, Command, Error, error_name
 from tagtrail.hardware.protocols.session import CHECK_LINE, Session, Step
 
@@ -25,11 +32,6 @@ _MULTI_POLL: Final = b"\x22" + POLLS.to_bytes(2, "big")
 _ADVICE: Final = {Error.FHSS_FAIL: "all channels are in use; keep other readers away, or set another region"}
 
 
-def _any(command: int, parameters: bytes = b"") -> bytes:
-    """A command for a module whose variant is not known yet; of the other one it takes no notice."""
-    return b"".join(frame(command, parameters, variant=variant) for variant in Variant)
-
-
 class MagicRfHost(Session):
     """Host session of one M100 module; see `tagtrail.hardware.protocols.interface.HostSession`.
 
@@ -37,7 +39,7 @@ class MagicRfHost(Session):
         FaultsError: The settings cannot be obeyed by any module.
     """
 
-    stop_command = _any(Command.STOP_MULTI_POLL)
+    stop_command = in_any_variant(Command.STOP_MULTI_POLL)
 
     def __init__(self, settings: ReaderSettings) -> None:
         check_settings(FAMILY, settings, ports_max=1, power_max_dbm=POWER_MAX_DBM, regions=REGIONS)
@@ -51,8 +53,8 @@ class MagicRfHost(Session):
         """Which module."""
         self._variant = None
         return [
-            Step("ask for the hardware", (_any(Command.GET_INFO, HARDWARE),), CHECK_LINE),
-            Step("ask for the firmware", (_any(Command.GET_INFO, FIRMWARE),), optional=True),
+            Step("ask for the hardware", (in_any_variant(Command.GET_INFO, HARDWARE),), CHECK_LINE),
+            Step("ask for the firmware", (in_any_variant(Command.GET_INFO, FIRMWARE),), optional=True),
         ]
 
     def configuration(self) -> list[Step]:

@@ -3,34 +3,30 @@
 Source: Mercury API, ``serial_reader_l3.c``, TMR_SR_cmdGetRegion, TMR_SR_cmdAntennaDetect, TMR_SR_cmdGetReturnLoss.
 """
 
-from tagtrail.hardware.protocols.inquiry import Details, Inquiry
-from tagtrail.hardware.protocols.mercury.describe import Meaning
-from tagtrail.hardware.protocols.mercury.frame import command
-from tagtrail.hardware.protocols.mercury.tables import Op
+from collections.abc import Iterable, Mapping
 
-CONNECTED = 0x05
-RETURN_LOSS = 0x06
-"""Options of the command that tells about antenna ports."""
+from tagtrail.hardware.protocols.inquiry import Details, Inquiry, value
+from tagtrail.hardware.protocols.mercury.frame import command
+from tagtrail.hardware.protocols.mercury.replies import CONNECTED, RETURN_LOSS
+from tagtrail.hardware.protocols.mercury.tables import Op
 
 
 def inquire() -> Inquiry:
     """Region, connected antennas, and the return loss of these."""
     told = yield command(Op.GET_REGION)
-    region = next((str(frame["region_name"]).lower() for frame in told if "region_name" in frame), None)
+    name = value(told, "get_region", "region_name")
+    region = str(name).lower() if name is not None else None
     told = yield command(Op.GET_ANTENNA_PORT, bytes((CONNECTED,)))
-    ports = _pairs(told, CONNECTED)
+    ports = _by_port(told, "connected")
     antennas = tuple(port for port, connected in ports.items() if connected)
     loss_db = {}
     if region not in (None, "none") and antennas:  # the module transmits for this, which it may do in its region only
         told = yield command(Op.GET_ANTENNA_PORT, bytes((RETURN_LOSS,)))
-        loss_db = {port: float(loss) for port, loss in _pairs(told, RETURN_LOSS).items() if port in antennas}
+        loss_db = {port: float(loss) for port, loss in _by_port(told, "return_loss_db").items() if port in antennas}
     return Details(None if region == "none" else region, antennas if ports else None, loss_db)
 
 
-def _pairs(frames: list[Meaning], option: int) -> dict[int, int]:
-    """Port and value of each port, from the reply with this option."""
-    for frame in frames:
-        if frame.get("name") == "get_antenna_port" and frame.get("option") == option:
-            data = bytes.fromhex(str(frame.get("data", "")))
-            return dict(zip(data[::2], data[1::2], strict=False))
-    return {}
+def _by_port(told: Iterable[Mapping[str, object]], key: str) -> dict[int, int]:
+    """Port and value of each port."""
+    pairs = value(told, "get_antenna_port", key)
+    return dict(pairs) if isinstance(pairs, list) else {}

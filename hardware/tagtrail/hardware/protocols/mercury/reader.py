@@ -10,8 +10,8 @@ from typing import ClassVar, Final
 from tagtrail.hardware.errors import BadData
 from tagtrail.hardware.protocols.interface import Counters, TagSeen
 from tagtrail.hardware.protocols.mercury.frame import Direction, framer_for, reply
-from tagtrail.hardware.protocols.mercury.inquiry import CONNECTED, RETURN_LOSS
-from tagtrail.hardware.protocols.mercury.setup import PORT_MAX
+from tagtrail.hardware.protocols.mercury.replies import CONNECTED, RETURN_LOSS
+from tagtrail.hardware.protocols.mercury.setup import NIBBLE_PORT_MAX, PORT_MAX
 from tagtrail.hardware.protocols.mercury.streaming import (
     OPTION_METADATA,
     TEMPERATURE,
@@ -23,7 +23,7 @@ from tagtrail.hardware.protocols.mercury.streaming import (
     parse_plan,
 )
 from tagtrail.hardware.protocols.mercury.tables import GEN2, M6E, REGION_NAMES, Op, Status
-from tagtrail.hardware.protocols.mercury.tags import TIMESTAMP, epc_block, pack_fields
+from tagtrail.hardware.protocols.mercury.tags import GPIO, TIMESTAMP, epc_block, pack_fields
 
 POWER_MIN_CDBM, POWER_MAX_CDBM = 500, 3150
 """Transmit power of an M6e (M6e hardware guide: 5 to 31.5 dBm)."""
@@ -64,6 +64,8 @@ class MercuryReader:
     region_names: ClassVar[Mapping[int, str]] = REGION_NAMES
     control: ClassVar[int] = Op.MULTI_PROTOCOL_TAG_OP
     """The opcode that starts and stops reading: nothing else is heard while reading."""
+    hears_while_reading: ClassVar[bool] = False
+    """It reads in rounds, so there is time in between."""
     report: ClassVar[int] = Op.READ_TAG_MULTIPLE
     """The opcode of what is told while reading."""
     short_length: ClassVar[bool] = False
@@ -101,7 +103,7 @@ class MercuryReader:
 
         Raises:
             RuntimeError: The reader is not streaming.
-            ValueError: The EPC is not whole words of hex, or the antenna is not 1 to 16.
+            ValueError: The EPC is not whole words of hex, or the record cannot tell the antenna.
         """
         self._must_stream()
         fields = pack_fields(self._plan.metadata_flags, self._values(seen))
@@ -109,8 +111,9 @@ class MercuryReader:
 
     def _values(self, seen: TagSeen) -> dict[str, int]:
         antenna = seen.antenna or 1
-        if not 1 <= antenna <= PORT_MAX:
-            raise ValueError(f"antenna {antenna}: a tag record tells 1 to {PORT_MAX}")
+        port_max = PORT_MAX if self._plan.metadata_flags & GPIO else NIBBLE_PORT_MAX
+        if not 1 <= antenna <= port_max:
+            raise ValueError(f"antenna {antenna}: a tag record tells 1 to {port_max}")
         nibble = antenna & 0x0F
         values = {
             "read_count": min(seen.count, 0xFF),
@@ -118,6 +121,7 @@ class MercuryReader:
             "antenna_raw": nibble << 4 | nibble,
             "timestamp_ms": (seen.reader_time_ms or 0) & 0xFFFFFFFF,
             "protocol": GEN2,
+            "gpio_raw": (antenna - 1) // NIBBLE_PORT_MAX << 2,
         }
         if seen.frequency_khz is not None:
             values["frequency_high"], values["frequency_khz"] = divmod(seen.frequency_khz, 1 << 16)
@@ -164,7 +168,7 @@ class MercuryReader:
     # -- commands
 
     def _obey(self, opcode: int, data: bytes) -> bytes:
-        if self.streaming and opcode != self.control:
+        if self.streaming and opcode != self.control and not self.hears_while_reading:
             return b""
         try:
             return reply(opcode, Status.OK, self._answer(opcode, data))

@@ -7,7 +7,7 @@ from typing import Final
 from tagtrail.hardware.protocols.interface import ReaderSettings
 from tagtrail.hardware.protocols.mercury.frame import command
 from tagtrail.hardware.protocols.mercury.streaming import TEMPERATURE, Plan, Search
-from tagtrail.hardware.protocols.mercury.tables import GEN2, M7E, REGIONS, Op, Status
+from tagtrail.hardware.protocols.mercury.tables import GEN2, M7E, REGIONS, WITH_MULTIPLEXER, Op, Status
 from tagtrail.hardware.protocols.mercury.tags import ANTENNA, COUNT, PROTOCOL, RSSI, TIMESTAMP
 from tagtrail.hardware.protocols.session import Step
 
@@ -15,15 +15,12 @@ METADATA: Final = COUNT | RSSI | ANTENNA | TIMESTAMP | PROTOCOL
 """What is asked for with each tag: what the analysis uses. More would cost reads, for the serial line is the limit."""
 
 _SEARCH: Final = Search.USE_ANTENNA_LIST | Search.STREAM_TAGS | Search.LARGE_POPULATION
-PLANS: Final = (
-    Plan(search_flags=_SEARCH | Search.STREAM_STATISTICS, metadata_flags=METADATA, statistics=TEMPERATURE),
-    Plan(search_flags=_SEARCH, metadata_flags=METADATA),
-)
-"""With the temperature in each cycle, and without for firmware that does not know it. On for 1000 ms, never off: the
-module rests by itself when it is too hot and says so (0504), while a duty cycle would cost reads on every reader."""
+ON_MS, OFF_MS = 300, 700
+"""Of a module that must not get hotter: it reads for a third of each second."""
 
-PORT_MAX: Final = 16
-"""The antenna nibbles of a tag record cannot tell more ports apart."""
+PORT_MAX: Final = 64
+NIBBLE_PORT_MAX: Final = 16
+"""The antenna nibbles of a tag record cannot tell more ports apart; for the others an M6e has GPIO lines."""
 POWER_MAX_DBM: Final = 40.0
 """More than any reader may transmit; what a module takes is less, and it says so."""
 _READ_FILTER: Final = 0x0C
@@ -31,20 +28,20 @@ _SESSION: Final = 0x00
 _TARGET: Final = 0x01
 _READ_POWER: Final = 0x01
 
-NOT_KNOWN: Final = frozenset(
+CANNOT_STREAM: Final = frozenset({Status.INVALID_OPCODE, Status.UNIMPLEMENTED_OPCODE, Status.UNIMPLEMENTED_FEATURE})
+"""Refusals of a start by a module that has no continuous reading, an M5e for one."""
+
+NOT_KNOWN: Final = CANNOT_STREAM | frozenset(
     {
         Status.WRONG_DATA_LENGTH,
-        Status.INVALID_OPCODE,
-        Status.UNIMPLEMENTED_OPCODE,
         Status.INVALID_PARAMETER,
-        Status.UNIMPLEMENTED_FEATURE,
     }
 )
 """Refusals that another form of the command may get around."""
 
 
 def steps(settings: ReaderSettings, hardware: bytes) -> list[Step]:
-    """The whole configuration of a module, from nothing to streaming.
+    """The configuration of a module, up to the start.
 
     Args:
         settings: Checked settings.
@@ -63,12 +60,38 @@ def steps(settings: ReaderSettings, hardware: bytes) -> list[Step]:
     return [
         region_step(settings, REGIONS),
         *radio_steps(settings, b"\x82" + bytes(ports) if m7e else search_list(settings), power_commands),
-        Step(
-            "start continuous reading",
-            tuple(command(Op.MULTI_PROTOCOL_TAG_OP, plan.data()) for plan in PLANS),
-            "check region and antennas, and that the module can read continuously (M6e and later)",
-        ),
     ]
+
+
+def multiplexed(settings: ReaderSettings, hardware: bytes) -> bool:
+    """Whether the module's GPIO lines tell the higher ports apart; how they are wired is set with the maker's tool."""
+    return hardware[0] in WITH_MULTIPLEXER and any(each.port > NIBBLE_PORT_MAX for each in settings.antennas)
+
+
+def start_step(metadata_flags: int) -> Step:
+    """Starts reading: with the temperature in each cycle, or without for firmware that does not know that."""
+    flags = _SEARCH | Search.STREAM_STATISTICS
+    plans = (
+        Plan(search_flags=flags, metadata_flags=metadata_flags, statistics=TEMPERATURE),
+        Plan(search_flags=_SEARCH, metadata_flags=metadata_flags),
+    )
+    return Step(
+        "start continuous reading",
+        tuple(command(Op.MULTI_PROTOCOL_TAG_OP, plan.data()) for plan in plans),
+        "check region and antennas",
+    )
+
+
+def start_with_rests(metadata_flags: int) -> Step:
+    """Starts reading with the transmitter off for most of each second, so that the module cools."""
+    plan = Plan(
+        search_flags=_SEARCH | Search.STREAM_STATISTICS | Search.DUTY_CYCLE,
+        metadata_flags=metadata_flags,
+        on_time_ms=ON_MS,
+        off_time_ms=OFF_MS,
+        statistics=TEMPERATURE,
+    )
+    return Step("start continuous reading with rests", (command(Op.MULTI_PROTOCOL_TAG_OP, plan.data()),))
 
 
 def region_step(settings: ReaderSettings, regions: Mapping[str, int]) -> Step:

@@ -21,7 +21,13 @@ A notification, status first::
 
     22  S S  [88] v  f f  [m m]  k  ...     k: 00 end, 01 a tag record, 02 statistics, 03 round summary
 
-Status 0400 is a cycle without tags: no data, or the head with a time stamp. Source: Mercury API,
+Status 0400 is a cycle without tags: no data, or the head with a time stamp. The reply to a search that was asked for
+once has the same opcode, and a number of tags ``c`` in one, two or four bytes::
+
+    22  S S  c c            old modules
+    22  S S  [88] v  f f  c c
+
+Source: Mercury API,
 ``serial_reader_l3.c``, TMR_SR_msgSetupReadTagMultipleWithMetadata, TMR_SR_cmdMultipleProtocolSearch,
 TMR_SR_parseMetadataFromMessage, TMR_SR_cmdStopReading.
 """
@@ -73,6 +79,9 @@ class Kind(IntEnum):
 
 STOP: Final = b"\0\0" + bytes((Action.STOP,))
 _HEAD_SIZE_MAX: Final = 7
+COUNT_SIZE_MAX: Final = 8
+"""No reply that tells a number of tags is longer."""
+_COUNT_SIZES: Final = frozenset({1, 2, 4})
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -176,6 +185,20 @@ def _parse_head(data: bytes) -> Head:
         metadata_flags = data[position] << 8 | data[position + 1]
         position += 2
     return Head(multiselect, option, search_flags, metadata_flags, data[position], position + 1)
+
+
+def parse_count(data: bytes) -> int | None:
+    """The number of tags in the reply to a search; None where the data are a notification.
+
+    >>> parse_count(bytes.fromhex("00001305"))
+    5
+    """
+    at = 0
+    if len(data) > 2:
+        at = 4 if data[0] & MULTISELECT == MULTISELECT else 3
+    if len(data) - at not in _COUNT_SIZES or (at and data[at - 1] & Search.STREAM_TAGS):
+        return None
+    return int.from_bytes(data[at:], "big")
 
 
 def parse_temperature(statistics: bytes) -> int | None:

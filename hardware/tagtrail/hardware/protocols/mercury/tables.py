@@ -73,8 +73,15 @@ class Status(IntEnum):
     NO_TAGS_FOUND = 0x0400
     NO_PROTOCOL_DEFINED = 0x0401
     INVALID_PROTOCOL = 0x0402
+    CHANNEL_OCCUPIED = 0x0501
+    ANTENNA_NOT_CONNECTED = 0x0503
     TEMPERATURE_EXCEEDS_LIMITS = 0x0504
+    HIGH_RETURN_LOSS = 0x0505
     INVALID_ANTENNA_CONFIG = 0x0507
+    INPUT_VOLTAGE_EXCEEDS_LIMITS = 0x0509
+    TEMPERATURE_RISING = 0x050A
+    TAG_BUFFER_NOT_ENOUGH_TAGS = 0x0600
+    TAG_BUFFER_FULL = 0x0601
     FIRMWARE_ASSERT = 0x7F01
 
 
@@ -117,14 +124,7 @@ _OTHER_STATUS_NAMES: Final = {
     0x0430: "gen2_unknown_error",
     0x04A7: "protocol_authentication_failed",
     0x0500: "invalid_frequency_hardware",
-    0x0501: "channel_occupied",
     0x0502: "transmitter_already_on",
-    0x0503: "antenna_not_connected",
-    0x0505: "high_return_loss",
-    0x0509: "input_voltage_exceeds_limits",
-    0x050A: "temperature_rising",
-    0x0600: "tag_buffer_not_enough_tags",
-    0x0601: "tag_buffer_full",
     0x0602: "tag_buffer_repeated_tag",
     0x0603: "tag_buffer_too_many_tags",
     0x0604: "tag_buffer_authentication_request",
@@ -133,6 +133,19 @@ _OTHER_STATUS_NAMES: Final = {
 
 OPCODE_NAMES: Final = {int(op): op.name.lower() for op in Op}
 STATUS_NAMES: Final = {int(status): status.name.lower() for status in Status} | _OTHER_STATUS_NAMES
+
+ADVICE: Final[dict[int, str]] = {
+    Status.INVALID_REGION: "set the region of this reader in the store file, one that the module is built for",
+    Status.NO_PROTOCOL_DEFINED: "power-cycle the reader: it has lost its settings",
+    Status.CHANNEL_OCCUPIED: "another transmitter is on the channel; move readers apart, or read with fewer at a time",
+    Status.ANTENNA_NOT_CONNECTED: "connect the antenna, or take its port out of the store file",
+    Status.TEMPERATURE_EXCEEDS_LIMITS: "it does not read until it has cooled; give it air, or lower power_dbm",
+    Status.HIGH_RETURN_LOSS: "check antenna and cable for damage and for metal close by, or lower power_dbm",
+    Status.INVALID_ANTENNA_CONFIG: "give only antenna ports that the reader has",
+    Status.INPUT_VOLTAGE_EXCEEDS_LIMITS: "check its power supply and the length of its cable",
+    Status.TEMPERATURE_RISING: "give it air, or lower power_dbm",
+}
+"""What a person can do about what goes wrong while reading."""
 
 _COUNTED_REGIONS: Final = (
     *("NA", "EU", "KR", "IN", "JP", "PRC", "EU2", "EU3", "KR2", "PRC2", "AU", "NZ", "NA2", "NA3", "IS", "MY", "ID"),
@@ -150,6 +163,8 @@ GEN2: Final = 5
 
 M6E: Final = 0x18
 M7E: Final = 0x38
+WITH_MULTIPLEXER: Final = frozenset({M6E, 0x19})
+"""Models that have ports above 16, told apart by GPIO lines; the smaller ones lack the lines."""
 _MODELS: Final = {M6E: "M6e", 0x19: "M6e-i", 0x20: "M6e-Micro", 0x30: "M6e-Nano", M7E: "M7e", 0x80: "M3e"}
 _SILION_MODELS: Final = {0xA1: "SLR1200", 0xA4: "SQM5000", 0xA8: "SLR5800"}
 _M7E_KINDS: Final = ("Pico", "Deka", "Hecto", "Mega", "Tera")
@@ -178,3 +193,13 @@ def is_silion(hardware: bytes) -> bool:
 def status_name(status: int) -> str:
     """Name of a status code, or ``unknown``."""
     return STATUS_NAMES.get(status, "unknown")
+
+
+def fault_line(status: int, where: str = "") -> str:
+    """Name of a status code, where it happened, and what to do about it.
+
+    >>> fault_line(Status.TEMPERATURE_RISING)
+    'temperature_rising: give it air, or lower power_dbm'
+    """
+    advice = ADVICE.get(status)
+    return status_name(status) + where + (f": {advice}" if advice else "")

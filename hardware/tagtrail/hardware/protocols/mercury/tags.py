@@ -30,8 +30,11 @@ ANTENNA: Final = 0x0004
 TIMESTAMP: Final = 0x0010
 PROTOCOL: Final = 0x0040
 EMBEDDED_DATA: Final = 0x0080
+GPIO: Final = 0x0100
 _GEN2_ONLY: Final = 0x0E00
 _TAG_TYPE: Final = 0x2000
+_L1_VERIFICATION: Final = 0x8000
+_LAST: Final = _TAG_TYPE | _L1_VERIFICATION
 _UNKNOWN: Final = 0x4000
 
 _BEFORE_DATA: Final = (
@@ -44,15 +47,16 @@ _BEFORE_DATA: Final = (
     (PROTOCOL, "B", ("protocol",)),
 )
 _AFTER_DATA: Final = (
-    (0x0100, "B", ("gpio_raw",)),
+    (GPIO, "B", ("gpio_raw",)),
     (0x0200, "B", ("gen2_q",)),
     (0x0400, "B", ("gen2_link_frequency_raw",)),
     (0x0800, "B", ("gen2_target",)),
     (0x1000, "H", ("brand_id",)),
-    (0x8000, "H", ("l1_verification",)),
 )
 _DATA_ERROR: Final = 0x8000
 _BITS: Final = Struct(">H")
+_MULTIPLEXER: Final = 0x0C
+"""GPIO lines that tell how many times 16 a port is above what its nibble says."""
 _PC_HAS_XPC: Final = 0x02
 _XPC_HAS_SECOND: Final = 0x80
 _TAG_TYPE_SIZE_MAX: Final = 8
@@ -125,10 +129,14 @@ def unpack_fields(source: bytes, position: int, flags: int) -> tuple[dict[str, i
                 _, _, after, after_names = _layout(flags & ~_GEN2_ONLY)
             fields.update(zip(after_names, after.unpack_from(source, position), strict=True))
             position += after.size
+        if flags & _LAST:
+            if flags & _TAG_TYPE:
+                fields["tag_type"], position = unpack_ebv(source, position)
+            if flags & _L1_VERIFICATION:
+                (fields["l1_verification"],) = _BITS.unpack_from(source, position)
+                position += 2
     except error:
         raise BadData("truncated", "the frame ends within the metadata") from None
-    if flags & _TAG_TYPE:
-        fields["tag_type"], position = unpack_ebv(source, position)
     return fields, data, data_error, position
 
 
@@ -140,9 +148,22 @@ def pack_fields(flags: int, values: Mapping[str, int]) -> bytes:
             before.pack(*[values.get(name, 0) for name in names]),
             b"\0\0" if flags & EMBEDDED_DATA else b"",
             after.pack(*[values.get(name, 0) for name in after_names]),
-            b"\0" if flags & _TAG_TYPE else b"",
+            pack_ebv(values.get("tag_type", 0)) if flags & _TAG_TYPE else b"",
+            _BITS.pack(values.get("l1_verification", 0)) if flags & _L1_VERIFICATION else b"",
         )
     )
+
+
+def pack_ebv(value: int) -> bytes:
+    """Write an extensible bit vector.
+
+    >>> pack_ebv(0x81).hex()
+    '8101'
+    """
+    packed = bytes((value & 0x7F,))
+    while value := value >> 7:
+        packed = bytes((value & 0x7F | 0x80,)) + packed
+    return packed
 
 
 def unpack_ebv(source: bytes, position: int) -> tuple[int, int]:
@@ -221,37 +242,51 @@ def epc_block(epc: str, *, short: bool = False) -> bytes:
     return length + block + epc_crc(block).to_bytes(2, "big")
 
 
-def antenna_port(raw: int, *, plain: bool | None) -> int:
+def antenna_port(raw: int, *, plain: bool | None, gpio_raw: int = 0) -> int:
     """The port as printed on the reader, from the antenna byte of a tag record.
 
-    M6e and its kin report transmit and receive port in a nibble each, where 0 means 16; M7e reports the plain number
-    (serial_reader_l3.c, TMR_SR_antennaDecoding).
+    M6e and its kin report transmit and receive port in a nibble each, where 0 means 16; an M6e that has ports above 16
+    behind a multiplexer tells by the states of its third and fourth GPIO line how often 16 comes on top. M7e reports
+    the plain number (serial_reader_l3.c, TMR_SR_postprocessReaderSpecificMetadata).
 
     Args:
         raw: The byte.
         plain: Whether the module reports plain numbers; None while the model is not known: then a byte without a
             transmit nibble is taken as plain, since 16 as transmit port with another receive port is all but unused.
+        gpio_raw: States of the GPIO lines; 0 where they do not drive a multiplexer.
     """
     if plain or (plain is None and 0 < raw < 16):
         return raw
-    return raw >> 4 or 16
+    return (raw >> 4 or 16) + (gpio_raw & _MULTIPLEXER) * 4
 
 
-def tag_seen(record: Record, *, plain_antenna: bool | None) -> TagSeen:
+def fault(record: Record) -> str | None:
+    """Why the EPC of a record is no identifier to trust: ``epc-crc`` or ``epc-length``; None where it is."""
+    if record.epc_crc_ok and EPC_SIZE_MIN <= len(record.epc) <= EPC_SIZE_MAX:
+        return None
+    return "epc-length" if record.epc_crc_ok else "epc-crc"
+
+
+def tag_seen(record: Record, *, plain_antenna: bool | None, multiplexed: bool = False) -> TagSeen:
     """The read that a record reports.
 
+    Args:
+        record: What was reported.
+        plain_antenna: ``plain`` of `antenna_port`.
+        multiplexed: The GPIO lines drive a multiplexer.
+
     Raises:
-        BadData: ``epc-crc`` or ``epc-length``: this is no identifier to trust.
+        BadData: ``epc-crc`` or ``epc-length``, as of `fault`.
     """
-    if not record.epc_crc_ok:
-        raise BadData("epc-crc", f"EPC {record.epc.hex().upper()} does not fit its CRC {record.epc_crc.hex().upper()}")
-    if not EPC_SIZE_MIN <= len(record.epc) <= EPC_SIZE_MAX:
-        raise BadData("epc-length", f"an EPC of {len(record.epc)} bytes")
+    if reason := fault(record):
+        raise BadData(reason, f"EPC {record.epc.hex().upper()} with the CRC {record.epc_crc.hex().upper()}")
     get = record.fields.get
     antenna = get("antenna_raw")
     return TagSeen(
         epc=record.epc.hex().upper(),
-        antenna=None if antenna is None else antenna_port(antenna, plain=plain_antenna),
+        antenna=None
+        if antenna is None
+        else antenna_port(antenna, plain=plain_antenna, gpio_raw=get("gpio_raw", 0) if multiplexed else 0),
         rssi_dbm=get("rssi_dbm"),
         count=get("read_count") or 1,
         frequency_khz=get("frequency_khz"),

@@ -11,39 +11,14 @@ start and stop reading, the reports in between, and the numbers of the regions.
 ==============  =========================================================
 """
 
-from typing import Final
-
-from tagtrail.hardware.protocols.interface import ReaderSettings
-from tagtrail.hardware.protocols.mercury import MercuryFamily
+from tagtrail.hardware.protocols.family import SerialFamily
+from tagtrail.hardware.protocols.mercury import mercury_family
 from tagtrail.hardware.protocols.mercury.host import SILION
 from tagtrail.hardware.protocols.mercury_silion.describe import DIALECT
 from tagtrail.hardware.protocols.mercury_silion.host import SilionHost
 from tagtrail.hardware.protocols.mercury_silion.reader import SilionReader
 
-_TAG_FRAME_SIZE: Final = 34
-"""Bytes that report a 96-bit EPC with the metadata of `mercury.setup.METADATA`."""
 
-
-class SilionFamily(MercuryFamily):
-    """The family; see `tagtrail.hardware.protocols.interface.ReaderFamily`."""
-
-    name = SILION
-    reads_per_s_max = MercuryFamily.default_baud / 10 / _TAG_FRAME_SIZE
-    dialect = DIALECT
-
-    def host(self, settings: ReaderSettings) -> SilionHost:
-        """A session for the edge.
-
-        Raises:
-            FaultsError: The settings cannot be obeyed by any Silion module.
-        """
-        return SilionHost(settings)
-
-    def reader(self) -> SilionReader:
-        """A reader for the simulator: an SLR1200."""
-        return SilionReader()
-
-
-def family() -> SilionFamily:
-    """The family that this package is."""
-    return SilionFamily()
+def family() -> SerialFamily:
+    """The family that this package is; its simulated reader is an SLR1200."""
+    return mercury_family(SILION, 34, SilionHost, SilionReader, DIALECT, ports_max=SilionHost.ports_max, options={})

@@ -1,10 +1,12 @@
-"""What opcode AA and the region numbers of Silion modules mean; all else is as `mercury.describe` tells it."""
+"""What opcode AA, region numbers and antenna settings of Silion modules mean; `mercury.describe` tells the rest."""
 
 from functools import partial
 from typing import Final
 
-from tagtrail.hardware.protocols.mercury.describe import Describers, Meaning, plain, region, tag
+from tagtrail.hardware.protocols.mercury.commands import COMMANDS
 from tagtrail.hardware.protocols.mercury.frame import Direction
+from tagtrail.hardware.protocols.mercury.meaning import Describers, Meaning, plain, powers_and_settling, region
+from tagtrail.hardware.protocols.mercury.replies import RESPONSES, available_regions, tag
 from tagtrail.hardware.protocols.mercury.tables import Op
 from tagtrail.hardware.protocols.mercury_silion.extension import (
     HEARTBEAT,
@@ -55,9 +57,26 @@ def _report(data: bytes) -> Meaning:
     return {"kind": "tag_read", "metadata_flags": flags, "tag": told}
 
 
+def _set_antenna(data: bytes) -> Meaning:
+    return powers_and_settling(data) if data[:1] == b"\x04" else COMMANDS[Op.SET_ANTENNA_PORT](data)
+
+
+def _antenna(data: bytes) -> Meaning:
+    return powers_and_settling(data) if data[:1] == b"\x04" else RESPONSES[Op.GET_ANTENNA_PORT](data)
+
+
 _region: Final = partial(region, names=REGION_NAMES)
 DIALECT: Final[dict[Direction, Describers]] = {
-    Direction.HOST_TO_READER: {Op.SILION_EXTENDED: _command, Op.SET_REGION: _region},
-    Direction.READER_TO_HOST: {Op.SILION_EXTENDED: _report, Op.GET_REGION: _region},
+    Direction.HOST_TO_READER: {
+        Op.SILION_EXTENDED: _command,
+        Op.SET_REGION: _region,
+        Op.SET_ANTENNA_PORT: _set_antenna,
+    },
+    Direction.READER_TO_HOST: {
+        Op.SILION_EXTENDED: _report,
+        Op.GET_REGION: _region,
+        Op.GET_AVAILABLE_REGIONS: partial(available_regions, names=REGION_NAMES),
+        Op.GET_ANTENNA_PORT: _antenna,
+    },
 }
 """For `mercury.describe.describe`."""

@@ -10,6 +10,7 @@ from tagtrail.hardware.protocols.mercury.frame import command
 from tagtrail.hardware.protocols.mercury.host import MERCURY, SILION, MercuryHost
 from tagtrail.hardware.protocols.mercury.setup import (
     METADATA,
+    NIBBLE_PORT_MAX,
     NOT_KNOWN,
     power_of_both,
     powers_cdbm,
@@ -36,6 +37,8 @@ from tagtrail.hardware.protocols.session import Step
 DWELL_MS: Final = 500
 """Time per antenna. The module's own 4 s would miss who walks by the second of two antennas."""
 
+_START: Final = Step("start reading", (Start(METADATA).frame(),), "check region and antennas")
+
 
 class SilionHost(MercuryHost):
     """Host session of one Silion module.
@@ -47,13 +50,19 @@ class SilionHost(MercuryHost):
     """
 
     protocol = SILION
+    ports_max = NIBBLE_PORT_MAX
     regions = REGIONS
+    reads_in_rounds = False
     stop_command = extended(Sub.STOP)
     silence_s = 15.0
 
-    def configuration(self) -> list[Step]:
-        """From the region to the start of reading."""
+    def setup(self) -> list[Step]:
+        """From the region up to the start."""
         return _steps(self.settings)
+
+    def start_steps(self) -> tuple[Step, ...]:
+        """What starts reading; there is no form with rests."""
+        return (_START,)
 
     def hear(self, frame: bytes) -> None:
         """One good frame came."""
@@ -75,7 +84,7 @@ class SilionHost(MercuryHost):
             return True
         answer = parse_acknowledgement(data)
         if answer is None:
-            return status in NOT_KNOWN or (self.starting and status != Status.OK)
+            return status in NOT_KNOWN or (self.begins and status != Status.OK)
         return answer.code == parse_command(awaited[3:-2]).code
 
     def _content(self, data: bytes) -> None:
@@ -100,5 +109,4 @@ def _steps(settings: ReaderSettings) -> list[Step]:
             settings, search_list(settings), [power_of_both(powers), command(Op.SET_ANTENNA_PORT, with_settling)]
         ),
         Step("set the time per antenna", (dwell,), optional=True),
-        Step("start reading", (Start(METADATA).frame(),), "check region and antennas"),
     ]
