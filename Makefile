@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
+SECONDS ?= 1800
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint fix bench wheel clean
+.PHONY: help venv demo test chaos lint fix bench wheel clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
@@ -25,6 +26,9 @@ demo: $(STAMP) ## a simulated store through the whole stack; ARGS="--once" runs 
 
 test: lint ## lint, then all tests; ARGS goes to pytest
 	@$(PY) -m pytest $(ARGS)
+
+chaos: $(STAMP) ## kill everything at random for SECONDS (1800), and every fault by itself
+	@TAGTRAIL_CHAOS_SECONDS=$(SECONDS) $(PY) -m pytest tests/chaos $(ARGS)
 
 lint: $(STAMP) ## formatting, rules, types, layers
 	@$(PY) -m ruff format --check --quiet . || { echo "run 'make fix'"; exit 1; }

@@ -1,10 +1,19 @@
-"""Reads per second from MQTT to committed rows, beside a server-side binary COPY of the same rows from a file.
+"""Reads per second from MQTT to committed rows, beside what else there is, in turns in the same run.
 
-Real parts: Mosquitto (amqtt where that is not installed), the ingest process, the embedded PostgreSQL, fsync on. All
-share the machine, and so does the publisher, which sends messages that were encoded beforehand. The time runs from the
-first publish until the agents have heard that the last batch is committed, so it includes broker, decoding, ledger,
-dictionaries and the answer; COPY's is the time of that one statement into a table of the same columns and index. Tags
-and antennas are known to the database before the clock starts, as they mostly are in a store.
+Real parts: Mosquitto (amqtt where that is not installed), ingest processes, the embedded PostgreSQL as the stack runs
+it, fsync on. All share the machine, and so does the publisher, which sends messages of 500 reads that were encoded
+beforehand. The time runs from the first publish until the agents have heard that the last batch is committed, so it
+includes broker, decoding, validation, ledger, dictionaries and the answer. Tags and antennas are known to the database
+before the clock starts, as they mostly are in a store.
+
+Beside it:
+
+- COPY: the same rows in the server's own binary COPY from files of 10,000 rows, each a transaction of its own, into a
+  table of the same columns and index.
+- executemany: `peer_executemany.py`, what people glue together, on the same broker and server.
+- two workers: ingest processes that share the messages (``$share``), beside one.
+
+CPU per read is the ingest process's own, user and system.
 """
 
 import os
@@ -18,11 +27,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import paho.mqtt.client as mqtt
+import psutil
 from paho.mqtt.enums import CallbackAPIVersion
 
 from row import Row
@@ -35,47 +46,72 @@ from tagtrail.stack.postgres import free_port, prepare_cluster
 
 SIZES = {"50k": 50_000, "200k": 200_000, "800k": 800_000}
 ROUNDS = 5
+PEER_READS = 50_000
+WORKERS_READS = 800_000
 BATCH = 500
 AGENTS = 10
 READERS = 50
 TAGS = 20_000
 TAGS_PER_BATCH = 120
 T0_US = 1_773_453_600_000_000
-COPY = "server-side binary COPY of the same rows from a file"
+COPY_ROWS = 10_000
+COPY_HEADER, COPY_TRAILER = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
+COPY = f"server-side binary COPY of the same rows from files of {COPY_ROWS}"
+PEER_SCRIPT = str(Path(__file__).with_name("peer_executemany.py"))
+PEER = "paho, json and executemany"
+ONE, TWO, GLUED = "riverside", "hillside", "lakeside"
+"""Stores: of one ingest process, of two that share it, of the peer."""
 
 
 def measure() -> list[Row]:
     """Rows per size of the work, and for the largest one under the plain names."""
-    with running() as (connection, publisher, folder):
-        publisher.send(messages(SIZES["800k"], "warm-up"))  # dictionaries, caches
+    with running() as bench:
+        for store in (ONE, TWO, GLUED):
+            bench.send(store, SIZES["200k"], "warm-up")  # dictionaries, caches
         rates: dict[str, list[tuple[float, float]]] = {name: [] for name in SIZES}
+        cpu_us: list[float] = []
+        peers: list[float] = []
+        pairs: list[tuple[float, float]] = []
         for number in range(ROUNDS):
             for name in random.sample(list(SIZES), len(SIZES)):
-                work = messages(SIZES[name], f"{number}-{name}")
-                connection.execute("TRUNCATE tag_read, copied")
-                ingest_s = publisher.send(work)
-                copy_s = copy_back(connection, folder / "reads.copy", SIZES[name])
-                rates[name].append((SIZES[name] / ingest_s, SIZES[name] / copy_s))
+                reads = SIZES[name]
+                cpu_s = bench.cpu_s()
+                rate = reads / bench.send(ONE, reads, f"{number}-{name}")
+                cpu_us.append((bench.cpu_s() - cpu_s) / reads * 1e6)
+                rates[name].append((rate, reads / bench.copy_back(reads)))
+            peers.append(rates["200k"][-1][0] * bench.send(GLUED, PEER_READS, f"{number}-peer") / PEER_READS)
+            times_s = {
+                store: bench.send(store, WORKERS_READS, f"{number}-workers") for store in random.sample((ONE, TWO), 2)
+            }
+            pairs.append((WORKERS_READS / times_s[TWO], times_s[ONE] / times_s[TWO]))
     rows = []
-    for name, pairs in rates.items():
-        rate = statistics.median(ingest for ingest, _ in pairs)
-        ratio = statistics.median(ingest / copy for ingest, copy in pairs)
+    for name, found in rates.items():
+        rate = statistics.median(ingest for ingest, _ in found)
+        ratio = statistics.median(ingest / copy for ingest, copy in found)
         rows.append(Row(f"ingest_reads_per_s_{name}", rate, "reads/s", COPY, ratio))
     rows.append(Row("ingest_reads_per_s", rate, "reads/s", COPY, ratio))
     rows.append(Row("ingest_vs_copy", ratio, "ratio of rates", COPY, ratio))
+    rows.append(Row("ingest_cpu_us_per_read", statistics.median(cpu_us), "µs of the ingest process"))
+    rows.append(
+        Row("ingest_vs_executemany", statistics.median(peers), "ratio of rates", PEER, statistics.median(peers))
+    )
+    two_rate, two_ratio = (statistics.median(column) for column in zip(*pairs, strict=True))
+    rows.append(Row("ingest_two_workers_reads_per_s", two_rate, "reads/s", "one worker", two_ratio))
+    rows.append(Row("ingest_two_workers_vs_one", two_ratio, "ratio of rates", "one worker", two_ratio))
     return rows
 
 
-def messages(reads: int, boot: str) -> list[tuple[str, bytes]]:
+def messages(store: str, reads: int, boot: str) -> list[tuple[str, bytes]]:
     """Encoded batches of all agents, in turns; the same reads each time, from agents that began anew."""
     return [
-        (topic, payload.replace(b'"boot":""', b'"boot":"%s"' % boot.encode(), 1)) for topic, payload in drawn(reads)
+        (reads_topic(store, agent), payload.replace(b'"boot":""', b'"boot":"%s"' % boot.encode(), 1))
+        for agent, payload in drawn(reads)
     ]
 
 
 @cache
 def drawn(reads: int) -> list[tuple[str, bytes]]:
-    """Batches without boot."""
+    """Agents and batches without boot."""
     generator = np.random.default_rng(reads)
     made = []
     for number in range(reads // BATCH):
@@ -96,19 +132,48 @@ def drawn(reads: int) -> list[tuple[str, bytes]]:
             rssi=np.round(generator.uniform(-75, -40, BATCH), 1).tolist(),
             count=generator.integers(1, 10, BATCH).tolist(),
         )
-        made.append((reads_topic("riverside", agent), encode(batch)))
+        made.append((agent, encode(batch)))
     return made
 
 
-def copy_back(connection: Connection, file: Path, rows: int) -> float:
-    """Write what ingest stored to a file, and take the time to copy that into another table."""
-    connection.execute(f"COPY (SELECT * FROM tag_read) TO '{file}' (FORMAT BINARY)".encode())
-    begun_s = time.perf_counter()
-    copied = connection.execute(f"COPY copied FROM '{file}' (FORMAT BINARY)".encode()).rowcount
-    took_s = time.perf_counter() - begun_s
-    if copied != rows:
-        raise AssertionError(f"ingest stored {copied} reads of {rows}")
-    return took_s
+@dataclass(frozen=True)
+class Bench:
+    """What is running."""
+
+    connection: Connection
+    publisher: "Publisher"
+    exchange: Path
+    ingest: psutil.Process
+
+    def send(self, store: str, reads: int, boot: str) -> float:
+        """Publish, and return the seconds until all is committed."""
+        self.connection.execute("TRUNCATE tag_read, copied, peer_read")
+        return self.publisher.send(messages(store, reads, boot))
+
+    def cpu_s(self) -> float:
+        """CPU time of the one ingest process so far."""
+        times = self.ingest.cpu_times()
+        return times.user + times.system
+
+    def copy_back(self, rows: int) -> float:
+        """Write what ingest stored to files; the seconds that the server needs to copy them into another table."""
+        with self.connection.cursor() as cursor, cursor.copy("COPY (SELECT * FROM tag_read) TO STDOUT BINARY") as copy:
+            stored = b"".join(copy)
+        header, body = stored[: len(COPY_HEADER)], stored[len(COPY_HEADER) : -len(COPY_TRAILER)]
+        width = len(body) // rows
+        if header != COPY_HEADER or len(body) != rows * width:
+            raise AssertionError(f"ingest did not store {rows} reads")
+        files = []
+        for begin in range(0, len(body), COPY_ROWS * width):
+            files.append(self.exchange / f"{begin}.copy")
+            files[-1].write_bytes(header + body[begin : begin + COPY_ROWS * width] + COPY_TRAILER)
+        begun_s = time.perf_counter()
+        for file in files:
+            self.connection.execute(f"COPY copied FROM '{file}' (FORMAT BINARY)".encode())
+        took_s = time.perf_counter() - begun_s
+        for file in files:
+            file.unlink()
+        return took_s
 
 
 class Publisher:
@@ -154,8 +219,8 @@ class Publisher:
 
 
 @contextmanager
-def running() -> Iterator[tuple[Connection, Publisher, Path]]:
-    """Database, broker, ingest and publisher."""
+def running() -> Iterator[Bench]:
+    """Database, broker, ingest, peer and publisher."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tagtrail-bench-")))
         cluster = prepare_cluster(folder)
@@ -165,7 +230,7 @@ def running() -> Iterator[tuple[Connection, Publisher, Path]]:
         migrate(cluster.dsn())
         exchange = folder / "exchange"
         exchange.mkdir()
-        exchange.chmod(0o777)  # the server writes there, perhaps as another user
+        exchange.chmod(0o755)  # the server reads there, perhaps as another user
         connection = stack.enter_context(connect(cluster.dsn(), autocommit=True))
         connection.execute("CREATE TABLE copied (LIKE tag_read)")
         connection.execute("CREATE INDEX ON copied USING brin (time)")
@@ -175,23 +240,38 @@ def running() -> Iterator[tuple[Connection, Publisher, Path]]:
         stack.callback(process.stop, child, signal.SIGTERM)
         broker.wait_ready()
 
-        environment = {**os.environ, "TAGTRAIL_DSN": cluster.dsn(), "TAGTRAIL_MQTT": broker.url}
-        ingest = process.start(
-            [sys.executable, "-P", "-m", "tagtrail.stack", "ingest"], env=environment, stdout=subprocess.DEVNULL
+        def ingest(store: str, client_id: str, **settings: str) -> int:
+            environment = {"DSN": cluster.dsn(), "MQTT": broker.url}
+            environment |= {"INGEST_STORES": store, "INGEST_CLIENT_ID": client_id, **settings}
+            worker = process.start(
+                [sys.executable, "-P", "-m", "tagtrail.stack", "ingest"],
+                env={**os.environ, **{f"TAGTRAIL_{key}": value for key, value in environment.items()}},
+                stdout=subprocess.DEVNULL,
+            )
+            stack.callback(process.stop, worker, signal.SIGTERM)
+            return worker.pid
+
+        one = ingest(ONE, "one")
+        for number in range(2):
+            ingest(TWO, f"worker-{number}", INGEST_SHARE="bench")
+        wait_for_ingest(connection, 3)
+        peer = subprocess.Popen(
+            [sys.executable, PEER_SCRIPT, cluster.dsn(), "127.0.0.1", str(broker.port), GLUED], stdout=subprocess.PIPE
         )
-        stack.callback(process.stop, ingest, signal.SIGTERM)
-        wait_for_ingest(connection)
+        stack.callback(process.stop, peer, signal.SIGTERM)
+        assert peer.stdout is not None
+        peer.stdout.readline()  # it has subscribed
         publisher = Publisher(broker.port)
         stack.callback(publisher.close)
-        yield connection, publisher, exchange
+        yield Bench(connection, publisher, exchange, psutil.Process(one))
 
 
-def wait_for_ingest(connection: Connection) -> None:
-    """Wait until ingest has come back from the database, which it does when it is connected to the broker."""
+def wait_for_ingest(connection: Connection, processes: int) -> None:
+    """Wait until they have come back from the database, which they do when they are connected to the broker."""
     until_s = time.monotonic() + 30
     while time.monotonic() < until_s:
         query = "SELECT FROM pg_stat_activity WHERE application_name = 'tagtrail ingest' AND query LIKE '%agent_boot%'"
-        if connection.execute(query).fetchone() is not None:
+        if connection.execute(query).rowcount == processes:
             return
         time.sleep(0.05)
     raise TimeoutError("ingest did not start")

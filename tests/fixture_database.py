@@ -22,6 +22,13 @@ def postgres_server() -> Iterator[str]:
     if given := os.environ.get("TAGTRAIL_TEST_DSN"):
         yield given
         return
+    with embedded_server() as dsn:
+        yield dsn
+
+
+@contextmanager
+def embedded_server() -> Iterator[str]:
+    """DSN of an embedded server of its own."""
     # Not below pytest's own folder: each session that starts makes that one private, and as root the server is another
     # user, who has to pass.
     with tempfile.TemporaryDirectory(prefix="tagtrail-test-") as folder:

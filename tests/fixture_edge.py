@@ -29,12 +29,14 @@ from tagtrail.hardware.wire import (
     AgentStatus,
     Committed,
     ReadBatch,
+    TimeAnswer,
     committed_topic,
     decode_batch,
     decode_status,
     encode,
     reads_topic,
     status_topic,
+    time_topic,
     unpack_reads,
 )
 
@@ -205,6 +207,9 @@ class MemoryIngest:
         self.repeated = 0
         self.statuses: list[AgentStatus] = []
         self.committing = True
+        self.answering = True
+        self.ahead_us = 0
+        """Its clock minus this machine's."""
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="ingest", clean_session=False)
         self._client.reconnect_delay_set(1, 1)
         self._client.on_connect = self._on_connect
@@ -246,7 +251,11 @@ class MemoryIngest:
 
     def _on_message(self, _client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage) -> None:
         if message.topic == status_topic(STORE, AGENT):
-            self.statuses.append(decode_status(bytes(message.payload)))
+            status = decode_status(bytes(message.payload))
+            self.statuses.append(status)
+            answer = encode(TimeAnswer(status.run_us, time.time_ns() // 1000 + self.ahead_us))
+            if status.run_us and self.answering:
+                self._client.publish(time_topic(STORE, AGENT), answer)
             return
         batch = msgspec.structs.replace(decode_batch(bytes(message.payload)), first=1)
         key = (batch.boot, batch.seq)

@@ -11,6 +11,29 @@ from pathlib import Path
 import pytest
 
 
+def find_mosquitto(name: str = "mosquitto") -> str:
+    """Path of a program of Mosquitto; skips the test where it is not installed."""
+    program = shutil.which(name, path=os.environ.get("PATH", "") + os.pathsep + "/usr/sbin:/usr/local/sbin")
+    if program is None:
+        pytest.skip(f"{name} is not installed")
+    return program
+
+
+def start_mosquitto(command: list[str], port: int) -> subprocess.Popen[bytes]:
+    """Start it, and wait until it answers."""
+    process = subprocess.Popen(command)
+    until_s = time.monotonic() + 10
+    while time.monotonic() < until_s:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except ConnectionRefusedError:
+            assert process.poll() is None, "mosquitto did not start"
+            time.sleep(0.01)
+        else:
+            return process
+    pytest.fail("mosquitto does not answer")
+
+
 class MqttBroker:
     """A Mosquitto that keeps nothing over a kill."""
 
@@ -32,16 +55,7 @@ class MqttBroker:
         return f"mqtt://{self.host}:{self.port}"
 
     def start(self) -> None:
-        self._process = subprocess.Popen(self._command)
-        until_s = time.monotonic() + 10
-        while time.monotonic() < until_s:
-            try:
-                socket.create_connection((self.host, self.port), 1).close()
-                return
-            except ConnectionRefusedError:
-                assert self._process.poll() is None, "mosquitto did not start"
-                time.sleep(0.01)
-        pytest.fail("mosquitto does not answer")
+        self._process = start_mosquitto(self._command, self.port)
 
     def kill(self) -> None:
         self._process.kill()
@@ -50,9 +64,6 @@ class MqttBroker:
 
 @pytest.fixture
 def mqtt_broker(tmp_path: Path) -> Iterator[MqttBroker]:
-    program = shutil.which("mosquitto", path=os.environ.get("PATH", "") + os.pathsep + "/usr/sbin:/usr/local/sbin")
-    if program is None:
-        pytest.skip("mosquitto is not installed")
-    broker = MqttBroker(program, tmp_path)
+    broker = MqttBroker(find_mosquitto(), tmp_path)
     yield broker
     broker.kill()

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rollups import assert_visits_are_rolled_up
 from tagtrail.analytics import live, memory
 from tagtrail.analytics.database import load_stores, moment
 from tagtrail.analytics.live import StoreAnalyzer, join_and_cut
@@ -150,9 +151,11 @@ def test_late_and_shuffled_reads_give_what_reads_in_order_give(shop: Connection,
             running = restart(shop)
         if chance.random() < 0.6:
             running.step(LATE_US, is_quiet=chance.random() < 0.1)
+            assert_visits_are_rolled_up(shop)
     assert running is not None
     finish(running)
     assert (visits_in(shop), trips_in(shop)) == expected(everything)
+    assert_visits_are_rolled_up(shop)
 
 
 def test_a_visit_is_open_while_it_may_grow_and_silence_closes_it(shop: Connection) -> None:
@@ -388,3 +391,22 @@ def test_stretches_are_joined_and_cut() -> None:
 
 def test_ranges_are_split_at_a_time() -> None:
     assert live.split([(0, 9), (10, 20), (5, 12)], 9) == ([(0, 9), (5, 9)], [(10, 20), (10, 12)])
+
+
+def test_reads_for_a_time_that_retention_has_dropped_change_no_visit(
+    shop: Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    reads = random_reads(14, tags=10)
+    late = [read for read in reads if read.epc == epc_of(0)][::3]
+    cut_us = START_US + HOUR_US
+    delivery = Delivery(shop)
+    delivery.bring([read for read in reads if read not in late])
+    finish(analyzer(shop))
+    before = visits_in(shop)
+    shop.execute("DELETE FROM tag_read WHERE time < %s", [moment(cut_us)])
+    shop.execute("UPDATE retention SET dropped_before = %s WHERE what = 'tag_read'", [moment(cut_us)])
+    delivery.bring([read for read in late if read.time_us < cut_us])
+    finish(restart(shop))
+    assert visits_in(shop) == before
+    assert "retention has dropped the others" in caplog.text
+    assert shop.execute("SELECT xid > (SELECT max(xid) FROM batch) FROM analysis_cursor").fetchone() == (True,)

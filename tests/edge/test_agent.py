@@ -7,6 +7,7 @@ import pytest
 from tagtrail.edge import agent as agent_module
 from tagtrail.edge.agent import Agent
 from tagtrail.edge.settings import EdgeSettings
+from tagtrail.edge.spool import Limit
 from tagtrail.hardware.clock import WallClock
 from tagtrail.hardware.reads import TagRead
 from tagtrail.hardware.store import Antenna, Floor, Reader, Store, StoreInfo
@@ -22,7 +23,9 @@ STORE = Store(
 
 @pytest.fixture
 def agent(tmp_path: Path) -> Agent:
-    settings = EdgeSettings(spool=str(tmp_path / "spool.sqlite"), batch_reads=100, window_s=0.0, batch_s=0.001)
+    settings = EdgeSettings(
+        spool=str(tmp_path / "spool.sqlite"), batch_reads=100, window_s=0.0, batch_s=0.001, spool_free_mb=0.0
+    )
     return Agent(settings, STORE)
 
 
@@ -43,7 +46,7 @@ def test_a_full_disk_is_told_once_and_what_memory_cannot_hold_is_counted(
     monkeypatch.setattr(agent._batcher, "_held_max", 300)
     statuses: list[Any] = []
     monkeypatch.setattr(agent._broker, "publish", lambda _topic, payload, retain: statuses.append(payload))
-    agent._spool._db.execute("PRAGMA max_page_count = 8")
+    monkeypatch.setattr(agent._spool, "_limit", Limit(file=32_768))
     sent = reads(1000)
     with caplog.at_level(logging.WARNING):
         for i in range(10):
@@ -57,12 +60,14 @@ def test_a_full_disk_is_told_once_and_what_memory_cannot_hold_is_counted(
         agent._step()
         assert f'"reads_refused":{refused}'.encode() in statuses[-1]
         assert b"is full" in statuses[-1]
-        assert any("READS ARE BEING LOST" in message for message in caplog.messages)
-        agent._spool._db.execute("PRAGMA max_page_count = 100000")
+        agent._status_due_s = 0.0
+        agent._step()
+        agent._spool._limit = Limit()
         while len(agent._batcher):
             agent._step()
     assert spooled(agent) == [read.epc for read in sent[: 1000 - refused]]
-    assert "the spool takes reads again" in caplog.text
+    assert f"the spool takes reads again; {refused} were lost meanwhile" in caplog.text
+    assert sum("READS ARE BEING LOST" in message for message in caplog.messages) == 1
     agent._spool.close()
 
 

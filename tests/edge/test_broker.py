@@ -23,7 +23,7 @@ def test_a_host_that_no_resolver_takes_is_told_and_tried_again(
 
     monkeypatch.setattr(Backoff, "next_s", next_s)
     settings = BrokerSettings(
-        url="mqtt://a..b:1883", user=None, password=None, client_id="x", subscribe_to="t", will_topic="w"
+        url="mqtt://a..b:1883", user=None, password=None, client_id="x", subscribe_to=("t",), will_topic="w"
     )
     broker = Broker(settings, will=lambda: b"", emit=lambda _: None, rng=random.Random(1))
     broker.start()

@@ -1,15 +1,14 @@
-import re
 import socket
 import urllib.error
-import urllib.request
-from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import pytest
 
 from fixture_edge import wait_for
-from tagtrail.edge.metrics import CONTENT_TYPE, MetricsServer, render
+from fixture_metrics import get, parse
+from tagtrail.edge.metrics import render
 from tagtrail.hardware.errors import GiveUp
+from tagtrail.hardware.prometheus import MetricsServer
 from tagtrail.hardware.wire import AgentStatus, ReaderStatus
 
 if TYPE_CHECKING:
@@ -44,38 +43,11 @@ STATUS = AgentStatus(
     spool_reads=23,
     committed_seq=24,
     inflight=25,
+    error="the disk is full",
+    clock_shift_us=-1_500_000,
+    clock="unknown",
     readers=[READER, ReaderStatus("r02", "failed", port="usb:A1")],
 )
-Samples = dict[str, dict[tuple[tuple[str, str], ...], float]]
-
-_SAMPLE = re.compile(r'([a-z_]+)(?:\{((?:[a-z]+="(?:[^"\\\n]|\\[\\"n])*",?)*)\})? ([-+0-9.e]+)')
-_LABEL = re.compile(r'([a-z]+)="((?:[^"\\]|\\.)*)"')
-_ESCAPED = {r"\\": "\\", r"\"": '"', r"\n": "\n"}
-
-
-def parse(text: str) -> Samples:
-    """A strict reader of the text format: a metric's help and type come first, its samples in one block after them."""
-    assert text.endswith("\n")
-    found: Samples = defaultdict(dict)
-    kinds: dict[str, str] = {}
-    name = ""
-    lines = iter(text.splitlines())
-    for line in lines:
-        if line.startswith("# HELP "):
-            name = line.split()[2]
-            assert name not in kinds, "one block per metric"
-            assert len(line.split()) > 3
-            word, typed, kinds[name] = next(lines).removeprefix("# ").split()
-            assert (word, typed) == ("TYPE", name)
-            assert (kinds[name] == "counter") == name.endswith("_total")
-            continue
-        match = _SAMPLE.fullmatch(line)
-        assert match, line
-        assert match[1] == name
-        labels = tuple((k, re.sub(r"\\.", lambda m: _ESCAPED[m[0]], v)) for k, v in _LABEL.findall(match[2] or ""))
-        assert labels not in found[name], "one value per set of labels"
-        found[name][labels] = float(match[3])
-    return found
 
 
 def test_all_numbers_of_the_status_are_told() -> None:
@@ -111,24 +83,21 @@ def test_all_numbers_of_the_status_are_told() -> None:
         "spool_reads": {(): 23},
         "committed_seq": {(): 24},
         "inflight_batches": {(): 25},
+        "spool_full": {(): 1},
+        "clock_shift_seconds": {(): -1.5},
+        "clock_unknown": {(): 1},
     }
 
 
-def get(port: int, path: str = "/metrics") -> Samples:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
-        assert answer.headers["Content-Type"] == CONTENT_TYPE
-        return parse(answer.read().decode())
-
-
 def test_it_is_served_at_one_path() -> None:
-    server = MetricsServer("127.0.0.1", 0, lambda: STATUS)
+    server = MetricsServer("127.0.0.1", 0, lambda: render(STATUS))
     try:
         assert get(server.port) == get(server.port, "/metrics?x=1") == parse(render(STATUS))
         with pytest.raises(urllib.error.HTTPError, match="404") as caught:
             get(server.port, "/")
         caught.value.close()
         with pytest.raises(GiveUp, match="metrics cannot be served at 127.0.0.1:.*Change metrics_host or metrics_port"):
-            MetricsServer("127.0.0.1", server.port, lambda: STATUS)
+            MetricsServer("127.0.0.1", server.port, lambda: render(STATUS))
     finally:
         server.close()
 

@@ -170,6 +170,7 @@ def test_a_reader_that_reboots_is_configured_again(shop: Shop) -> None:
 def test_a_simulated_clock_gives_the_times(shop: Shop) -> None:
     origin_us = 1_600_000_000_000_000
     anchor_us = 1_700_000_000_000_000
+    shop.ingest.answering = False  # its clock is not simulated
     shop.start(clock=f"{anchor_us},{origin_us},10")
     shop.readers["r01"].see(tags(10))
     wait_for(lambda: len(shop.ingest.reads) == 10, "reads")

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fixture_agent import FakeAgent
-from tagtrail.ingest.intake import Batch, BatchKey, Message, Rejected, Status, read_message
+from tagtrail.hardware.reads import TagRead
+from tagtrail.hardware.wire import with_first
+from tagtrail.ingest.intake import Batch, BatchKey, Message, Rejected, Status, read_message, read_messages
 
 AGENT = FakeAgent()
 
@@ -18,23 +20,57 @@ def changed(**change: object) -> bytes:
     return json.dumps({**json.loads(AGENT.payload(7)), **change}).encode()
 
 
+def reads_of(batch: Batch) -> list[TagRead]:
+    own = batch.columns.of([batch.extent.rows])
+    columns = (own.time.astype(int), own.antenna, own.tag, own.rssi_dbm, own.count)
+    return [
+        TagRead(
+            time_us=time,
+            reader=own.antennas[antenna].reader,
+            antenna=own.antennas[antenna].port,
+            epc=own.tags[tag],
+            rssi_dbm=None if np.isnan(rssi) else rssi,
+            count=count,
+        )
+        for time, antenna, tag, rssi, count in zip(*(column.tolist() for column in columns), strict=True)
+    ]
+
+
 def test_a_batch_becomes_columns_that_hold_its_reads() -> None:
     batch = read_message(Message(AGENT.topic, AGENT.payload(7, first=5)))
     assert isinstance(batch, Batch)
     assert batch.key == BatchKey("riverside", "edge-1", "b1", 7)
     assert batch.confirmed == 4
-    back = [
-        (int(time), *batch.antennas[antenna], batch.tags[tag], None if np.isnan(rssi) else float(rssi), int(count))
-        for time, antenna, tag, rssi, count in zip(
-            batch.time.astype(int), batch.antenna, batch.tag, batch.rssi_dbm, batch.count, strict=True
-        )
-    ]
-    assert back == [
-        (read.time_us, read.reader, read.antenna, read.epc, read.rssi_dbm, read.count) for read in AGENT.reads(7)
-    ]
+    assert reads_of(batch) == AGENT.reads(7)
 
 
-POISON = {
+def test_batches_that_are_read_together_keep_their_reads_and_their_order() -> None:
+    other = FakeAgent(name="edge-2", store="hillside", rows=33)
+    messages = [Message(agent.topic, agent.payload(seq)) for seq in (1, 2, 3) for agent in (AGENT, other)]
+    messages[3:3] = [Message(AGENT.topic, POISON["bad-rssi"]), Message(AGENT.status_topic, AGENT.status())]
+    items = read_messages(messages)
+    assert [item.message for item in items] == messages
+    assert [type(item) for item in items] == [Batch] * 3 + [Rejected, Status] + [Batch] * 3
+    for item in items:
+        if isinstance(item, Batch):
+            agent = AGENT if item.key.agent == AGENT.name else other
+            assert reads_of(item) == agent.reads(item.key.seq)
+            assert {antenna.store for antenna in item.columns.of([item.extent.rows]).antennas} == {agent.store}
+
+
+def test_a_repetition_has_the_same_content_whatever_it_adds() -> None:
+    payload = AGENT.payload(7)
+    other = changed(rssi=[-70.0] * AGENT.rows)
+    again = with_first(payload, 5, shift=1_000_000, clock="corrected")
+    contents = [
+        item.extent.content
+        for item in read_messages([Message(AGENT.topic, text) for text in (payload, again, other)])
+        if isinstance(item, Batch)
+    ]
+    assert contents[0] == contents[1] != contents[2]
+
+
+POISON: dict[str, bytes] = {
     "not-json": b"\x00\x01{",
     "wrong-shape": changed(tag="x"),
     "version": changed(v=2),
@@ -67,7 +103,7 @@ def test_each_poison_has_its_reason(reason: str) -> None:
         "tagtrail/v1/riverside/edge-1",
         "other/v1/a/b/reads",
         "tagtrail/v1/A b/edge-1/reads",
-        "tagtrail/v1/a/b/committed",
+        "tagtrail/v1/a/b/nonsense",
         f"tagtrail/v1/riverside/{'x' * 65}/reads",
     ],
 )
@@ -84,10 +120,12 @@ def test_an_agent_confirms_nothing_beyond_its_batch(first: int, seq: int, confir
     assert item.confirmed == confirmed
 
 
-def test_a_number_beyond_the_ledgers_is_not_entered() -> None:
-    item = read_message(Message(AGENT.topic, changed(seq=2**63)))
+@pytest.mark.parametrize("change", [{"seq": 2**63}, {"seq": 2**36 + 1, "first": 2**36}, {"seq": 2**28, "first": 1}])
+@pytest.mark.parametrize("also", [{}, {"v": 9}])
+def test_a_number_that_cannot_be_is_not_entered(change: dict[str, int], also: dict[str, int]) -> None:
+    item = read_message(Message(AGENT.topic, changed(**change, **also)))
     assert isinstance(item, Rejected)
-    assert (item.reason, item.key) == ("bad-header", None)
+    assert (item.reason, item.key) == ("bad-seq", None)
 
 
 def test_a_status() -> None:

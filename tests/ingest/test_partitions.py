@@ -4,7 +4,7 @@ import pytest
 
 from fixture_agent import in_threads
 from tagtrail.ingest.database.connection import Connection, connect
-from tagtrail.ingest.database.partitions import Partitions
+from tagtrail.ingest.database.partitions import Partitions, parts
 
 DAY = 20_526  # 2026-03-14
 
@@ -53,6 +53,17 @@ def test_a_partition_that_was_dropped_or_detached_comes_back(connection: Connect
     cache.forget()
     cache.ensure(connection, [DAY, DAY + 1])
     assert partitions(connection).keys() == {"tag_read_20260314", "tag_read_20260315"}
+
+
+def test_times_before_this_tagtrail_go_by_the_year(connection: Connection) -> None:
+    skip_unless_plain(connection)
+    Partitions().ensure(connection, [*range(10_957, 20_089), 20_089])  # all days from 2000-01-01 to 2025-01-01
+    assert len(partitions(connection)) == 26
+    assert partitions(connection).keys() >= {"tag_read_2000", "tag_read_2024", "tag_read_20250101"}
+    found = parts(connection)
+    assert [part.begin for part in found[1:]] == [part.end for part in found[:-1]]
+    Partitions().ensure(connection, [10_957, 20_089])  # another process meets them again
+    assert len(partitions(connection)) == 26
 
 
 def test_several_workers_make_it_once_and_wait_for_no_query(schema: str, connection: Connection) -> None:

@@ -3,6 +3,7 @@
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
@@ -40,6 +41,14 @@ def batches(dsn: str) -> int:
         row = connection.execute("SELECT count(*) FROM batch").fetchone()
     assert row is not None
     return int(row[0])
+
+
+def has_batches(dsn: str, wanted: int) -> bool:
+    return batches(dsn) >= wanted
+
+
+def has_logged(ingest: IngestProcess, text: str, times: int) -> bool:
+    return ingest.log.count(text) >= times
 
 
 def all_told(agents: Agents, seq: int) -> Callable[[], bool]:
@@ -89,7 +98,7 @@ def test_killed_again_and_again(
     for part in range(4):
         done = part * 40
         publish(agents, range(done + 1, done + 41))
-        wait_until(lambda done=done: batches(schema) >= done * 3 + 20, "a part of the batches")  # type: ignore[misc]
+        wait_until(partial(has_batches, schema, done * 3 + 20), "a part of the batches")
         ingest.kill()
         ingest.start(**settings)
     wait_until(all_told(agents, 160), "commits")
@@ -191,10 +200,10 @@ def test_the_database_is_stopped_and_killed(
     for part, end in enumerate((server.stop, server.kill, server.stop)):
         done = part * 40
         publish(agents, range(done + 1, done + 21))
-        wait_until(lambda done=done: batches(server.dsn) >= done * 3 + 10, "a part of the batches")  # type: ignore[misc]
+        wait_until(partial(has_batches, server.dsn, done * 3 + 10), "a part of the batches")
         end()
         publish(agents, range(done + 21, done + 41))
-        wait_until(lambda part=part: ingest.log.count("nobody listens there") > part, "the loss")  # type: ignore[misc]
+        wait_until(partial(has_logged, ingest, "nobody listens there", part + 1), "the loss")
         server.start()
     wait_until(all_told(agents, 120), "commits")
     assert_each_once(server.dsn, range(1, 121))

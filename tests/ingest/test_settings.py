@@ -10,6 +10,7 @@ GOOD = IngestSettings(dsn="postgresql://u:p@localhost/x")
 
 def test_the_defaults_are_in_order() -> None:
     assert GOOD.faults() == []
+    assert replace(GOOD, retention_days=0, visit_retention_days=0).faults() == []
     assert replace(GOOD, mqtt="mqtts://broker:8883", mqtt_user="u", stores=["a-1", "b"], share="w").faults() == []
 
 
@@ -29,6 +30,9 @@ def test_the_defaults_are_in_order() -> None:
         ({"flush_s": -1.0}, "flush_s -1"),
         ({"flush_reads": 0}, "flush_reads 0"),
         ({"inflight_messages": 0}, "inflight_messages 0"),
+        ({"retention_days": -1}, "retention_days -1"),
+        ({"visit_retention_days": 179}, "at least as long as the reads"),
+        ({"retention_days": 0}, "at least as long as the reads"),
         ({"clock": "fast"}, "clock 'fast'"),
     ],
 )

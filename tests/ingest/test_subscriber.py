@@ -1,7 +1,6 @@
 """The thread that keeps the connection to the broker ends only when it is told to."""
 
 import logging
-import queue
 import threading
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from fixture_ingest import wait_until
 from tagtrail.hardware.mqtt_address import MqttAddress
 from tagtrail.ingest import subscriber
+from tagtrail.ingest.inbox import Inbox
 from tagtrail.ingest.settings import IngestSettings
 
 
@@ -18,7 +18,7 @@ def test_a_host_that_no_resolver_takes_is_told_and_tried_again(
     caplog.set_level(logging.WARNING)
     monkeypatch.setattr(subscriber, "RETRY_LIMIT_S", 0.01)
     monkeypatch.setattr(subscriber, "RETRY_FIRST_S", 0.01)
-    listener = subscriber.Subscriber(IngestSettings(dsn="x", mqtt="mqtt://a..b:1883"), queue.Queue(1))
+    listener = subscriber.Subscriber(IngestSettings(dsn="x", mqtt="mqtt://a..b:1883"), Inbox(1))
     tries = []
     connect = listener._connect
 

@@ -1,6 +1,7 @@
 """Each batch once, whatever comes in which order; what cannot be stored blocks nothing."""
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 
@@ -165,11 +166,12 @@ def test_reads_that_differ_in_one_signal_strength_are_other_reads(
 
 
 def test_long_payloads_are_cut_and_say_so(connection: Connection) -> None:
-    Writer().write(connection, [message(b"x" * 5_000_000)])
-    row = connection.execute("SELECT length(payload), message FROM quarantine").fetchone()
+    payload = b"x" * 20_000_000
+    Writer().write(connection, [message(payload)])
+    row = connection.execute("SELECT reason, payload, size, sha256, message FROM quarantine").fetchone()
     assert row is not None
-    assert row[0] == 4 * 1024 * 1024
-    assert row[1].endswith("(the first 4194304 of 5000000 bytes are kept)")
+    assert row[:4] == ("too-large", payload[:65_536], len(payload), hashlib.sha256(payload).digest())
+    assert row[4] == "message of 20000000 bytes, up to 16777216 allowed; the first 65536 are kept"
 
 
 LONG = "".join(chr(0x4E00 + i * 7 % 20_000) for i in range(20_000))  # compresses badly, and an index key has a limit

@@ -134,6 +134,14 @@ def first_read_us(connection: Connection, store_id: int) -> int | None:
     return None if row is None or row[0] is None else utc_us(row[0])
 
 
+def hold_horizon(connection: Connection) -> int | None:
+    """The time before which retention has dropped reads or visits; it drops no more until the transaction ends."""
+    row = connection.execute(
+        "SELECT nullif(max(dropped_before), '-infinity') FROM (SELECT dropped_before FROM retention FOR SHARE) held"
+    ).fetchone()
+    return None if row is None or row[0] is None else utc_us(row[0])
+
+
 def load_antennas(connection: Connection, store_id: int) -> dict[int, tuple[str, int]]:
     """Reader and port by antenna_id."""
     rows = connection.execute("SELECT antenna_id, reader, port FROM antenna WHERE store_id = %s", [store_id])
@@ -257,24 +265,45 @@ def _rows_of_arrays(cursor: psycopg.Cursor[TupleRow]) -> Rows:
     return rows
 
 
+# Most of what changes is that a visit goes on: that is an update in place, which touches no index. One statement each:
+# the triggers of the rollups take a statement for what it did to the table as a whole.
+_NEW_VISITS: Final = "CREATE TEMPORARY TABLE IF NOT EXISTS new_visit (LIKE visit) ON COMMIT DELETE ROWS"
+_DELETE_VISITS: Final = """
+    DELETE FROM visit USING unnest(%s::bigint[], %s::timestamptz[], %s::timestamptz[]) AS span (tag, low, high)
+    WHERE store_id = %s AND tag_id = tag AND enter BETWEEN low AND high
+      AND NOT EXISTS (SELECT FROM pg_temp.new_visit n WHERE n.tag_id = visit.tag_id AND n.enter = visit.enter)
+"""
+_UPDATE_VISITS: Final = """
+    UPDATE visit v SET trip = n.trip, zone = n.zone, exit = n.exit, confidence = n.confidence, open = n.open
+    FROM pg_temp.new_visit n
+    WHERE (v.store_id, v.tag_id, v.enter) = (n.store_id, n.tag_id, n.enter) AND v IS DISTINCT FROM n
+"""
+_INSERT_VISITS: Final = """
+    INSERT INTO visit (store_id, tag_id, trip, zone, enter, exit, confidence, open)
+    SELECT store_id, tag_id, trip, zone, enter, exit, confidence, open FROM pg_temp.new_visit n
+    WHERE NOT EXISTS (
+        SELECT FROM visit v WHERE (v.store_id, v.tag_id, v.enter) = (n.store_id, n.tag_id, n.enter)
+    )
+"""
+
+
 def write_changes(connection: Connection, store_id: int, changes: Sequence[Change]) -> None:
     """Replace visits and trips, within the transaction of ``connection``."""
     if spans := [(change.tag_id, *change.visits_us) for change in changes if change.visits_us is not None]:
-        tags, begins, ends = zip(*spans, strict=True)
-        connection.execute(
-            "DELETE FROM visit USING unnest(%s::bigint[], %s::timestamptz[], %s::timestamptz[]) AS g (tag, low, high)"
-            " WHERE store_id = %s AND tag_id = tag AND enter BETWEEN low AND high",
-            [list(tags), [moment(us) for us in begins], [moment(us) for us in ends], store_id],
-        )
+        connection.execute(_NEW_VISITS)
         _copy(
             connection,
-            "COPY visit (store_id, tag_id, trip, zone, enter, exit, confidence, open) FROM STDIN",
+            "COPY pg_temp.new_visit (store_id, tag_id, trip, zone, enter, exit, confidence, open) FROM STDIN",
             (
                 (store_id, tag, v.trip, v.zone, moment(v.enter_us), moment(v.exit_us), v.confidence, v.open)
                 for tag, _, visits, _, _ in changes
                 for v in visits
             ),
         )
+        tags, begins, ends = zip(*spans, strict=True)
+        connection.execute(_DELETE_VISITS, [list(tags), [*map(moment, begins)], [*map(moment, ends)], store_id])
+        connection.execute(_UPDATE_VISITS)
+        connection.execute(_INSERT_VISITS)
     if spans := [(change.tag_id, *change.trips_us) for change in changes if change.trips_us is not None]:
         connection.execute(
             "DELETE FROM trip USING unnest(%s::bigint[], %s::bigint[], %s::bigint[]) AS gone (tag, low, high)"

@@ -21,6 +21,7 @@ from tagtrail.analytics.memory import (
     difference,
     opened,
     reads_frame,
+    runs_after,
     runs_between,
     split_by_tag,
     trip_rows,
@@ -71,6 +72,7 @@ class StoreAnalyzer:
         self._layout_id = 0
         self._to_redo: Ranges = []
         self._ahead: Ranges = []
+        self._horizon_us: int | None = None
         self._told: set[str] = set()
 
     def step(self, clock_us: int, *, is_quiet: bool) -> bool:
@@ -191,6 +193,15 @@ class StoreAnalyzer:
 
     def _take_in(self, from_us: int, to_us: int, clock_us: int) -> list[Change]:
         """Bring all reads of a stretch into memory; returns what changes about runs that are over for good."""
+        self._horizon_us = database.hold_horizon(self._connection)
+        if self._horizon_us is not None and from_us < self._horizon_us:
+            self._tell(
+                f"store {self._store}: reads came for the time before {database.moment(self._horizon_us)}, of which "
+                "retention has dropped the others; visits of that time stay as they are"
+            )
+            from_us = self._horizon_us
+        if from_us > to_us:
+            return []
         rows = self._load(from_us, to_us, clock_us)
         if len(rows):
             self._reads_to_us = max(self._reads_to_us or 0, int(rows["time_us"].max()))
@@ -242,6 +253,8 @@ class StoreAnalyzer:
 
     def _load(self, from_us: int, to_us: int, clock_us: int, tag_ids: Sequence[int] | None = None) -> Rows:
         to_us = min(to_us, clock_us + FUTURE_US)
+        if self._horizon_us is not None:
+            from_us = max(from_us, self._horizon_us)
         return database.load_reads(self._connection, self._store_id, from_us, to_us, tag_ids)
 
     def _load_runs(
@@ -255,6 +268,8 @@ class StoreAnalyzer:
             cut_off = []
             for tag_id, mine in split_by_tag(rows):
                 runs = runs_between(mine, from_us, to_us, silence_us)
+                if self._horizon_us is not None:  # a run that begins there may have lost its begin
+                    runs = runs_after(runs, self._horizon_us + silence_us, silence_us)
                 if not len(runs):
                     continue
                 if runs["time_us"][0] - silence_us < low_us or runs["time_us"][-1] + silence_us > high_us:

@@ -181,6 +181,14 @@ def runs_between(rows: Rows, from_us: int, to_us: int, silence_us: int) -> Rows:
     return rows[first:after]
 
 
+def runs_after(rows: Rows, time_us: int, silence_us: int) -> Rows:
+    """One tag's rows without the runs that begin before a time."""
+    time = rows["time_us"]
+    begins = np.flatnonzero(np.diff(time, prepend=NEVER_US) > silence_us)
+    kept = begins[time[begins] >= time_us]
+    return rows[kept[0] :] if len(kept) else rows[:0]
+
+
 def reads_frame(rows: Rows, antennas: Mapping[int, tuple[str, int]]) -> pd.DataFrame:
     """Checked reads for the estimator; the tag's number in hex stands for its EPC."""
     ids, antenna = np.unique(rows["antenna_id"], return_inverse=True)

@@ -5,8 +5,10 @@ Threads: one per reader puts reads into the inbox, one for the broker puts event
 
 import logging
 import random
+import secrets
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,18 +21,28 @@ from tagtrail.edge.publisher import Publisher
 from tagtrail.edge.reader_task import ReaderTask, Wiring
 from tagtrail.edge.recorder import Recorder
 from tagtrail.edge.settings import EdgeSettings
-from tagtrail.edge.spool import Spool, SpoolCorruptError, SpoolWriteError
+from tagtrail.edge.spool import Limit, Spool, SpoolCorruptError, SpoolWriteError
+from tagtrail.edge.timekeeper import Timekeeper, machine_start
 from tagtrail.edge.window import Batcher, Window
 from tagtrail.hardware.capture import Header
 from tagtrail.hardware.clock import Clock, parse_clock
-from tagtrail.hardware.errors import FaultsError, TagtrailError
+from tagtrail.hardware.errors import BadData, FaultsError, TagtrailError
 from tagtrail.hardware.protocols import load_family
 from tagtrail.hardware.protocols.interface import AntennaSettings, HostSession, ReaderSettings
 from tagtrail.hardware.store import Store
-from tagtrail.hardware.wire import AgentStatus, committed_topic, encode, reads_topic, status_topic
+from tagtrail.hardware.wire import (
+    CLOCK_UNKNOWN,
+    AgentStatus,
+    committed_topic,
+    decode_time_answer,
+    encode,
+    reads_topic,
+    status_topic,
+    time_topic,
+)
 
 if TYPE_CHECKING:
-    from tagtrail.edge.metrics import MetricsServer
+    from tagtrail.hardware.prometheus import MetricsServer
 
 log = logging.getLogger("tagtrail.edge")
 
@@ -43,6 +55,8 @@ WAKE_S: Final = 0.2
 SPOOL_RETRY_S: Final = 1.0
 NEWS_S: Final = 0.2
 """Changes within this time share one status message."""
+ASKED: Final = 8
+"""So many statuses may wait for ingest's answer with the time."""
 
 STOP_READERS_S: Final = 5.0
 STOP_SEND_S: Final = 3.0
@@ -110,10 +124,17 @@ class Agent:
         self._topic = reads_topic(store.id, settings.agent)
         self._committed_topic = committed_topic(store.id, settings.agent)
         self._status_topic = status_topic(store.id, settings.agent)
+        self._time_topic = time_topic(store.id, settings.agent)
         self._inbox: Inbox[BrokerEvent | ReaderChanged] = Inbox(INBOX_MAX)
         self._window = Window(settings.window_s)
         self._batcher = Batcher(settings.batch_reads, settings.batch_s, HELD_MAX)
-        self._spool = Spool(Path(settings.spool), store=store.id, agent=settings.agent)
+        limit = Limit(file=round(settings.spool_max_mb * 1e6), free=round(settings.spool_free_mb * 1e6))
+        self._spool = Spool(Path(settings.spool), store=store.id, agent=settings.agent, limit=limit)
+        self._timekeeper = Timekeeper(self._clock, limit_s=settings.clock_limit_s)
+        # A simulated clock does not go on from one run to the next.
+        machine = machine_start() if settings.clock == "real" else secrets.token_hex(8)
+        self._timekeeper.resume(self._spool.begin_run(machine, self._timekeeper.epoch_us))
+        self._asked: deque[int] = deque(maxlen=ASKED)
         self._publisher = Publisher(
             self._spool, send=self._send, inflight=settings.inflight, resend_s=settings.resend_s
         )
@@ -123,8 +144,9 @@ class Agent:
                 user=settings.mqtt_user,
                 password=settings.mqtt_password,
                 client_id=f"tagtrail-edge-{store.id}-{settings.agent}",
-                subscribe_to=self._committed_topic,
+                subscribe_to=(self._committed_topic, self._time_topic),
                 will_topic=self._status_topic,
+                ca=settings.mqtt_ca,
             ),
             will=self._will,
             emit=self._inbox.put_event,
@@ -134,7 +156,7 @@ class Agent:
             ReaderTask(
                 wiring,
                 session,
-                clock=self._clock,
+                clock=self._timekeeper,
                 deliver=self._inbox.put_reads,
                 changed=lambda: self._inbox.put_event(ReaderChanged()),
                 rng=rng,
@@ -146,6 +168,7 @@ class Agent:
         self._spool_retry_s = 0.0
         self._spool_error: str | None = None
         self._refused_told = 0
+        self._losing = False
         self._state = "online"
         self._flushing = False
         self._stop_mid: int | None = None
@@ -168,9 +191,10 @@ class Agent:
         settings = self._settings
         if not settings.metrics_port:
             return None
-        from tagtrail.edge.metrics import MetricsServer  # http.server takes some MB
+        from tagtrail.edge.metrics import render
+        from tagtrail.hardware.prometheus import MetricsServer  # http.server takes some MB
 
-        return MetricsServer(settings.metrics_host, settings.metrics_port, self._status)
+        return MetricsServer(settings.metrics_host, settings.metrics_port, lambda: render(self._status()))
 
     def run(self, stop: threading.Event) -> None:
         """Work until ``stop`` is set, then end in order."""
@@ -194,14 +218,16 @@ class Agent:
         """Wait for something to happen, and do all that is due."""
         reads, events = self._inbox.take(self._idle_s())
         now_s = time.monotonic()
+        self._watch_clock()
         closed = self._window.add(reads)
-        closed += self._window.flush() if self._flushing else self._window.due(self._clock.now_us())
+        closed += self._window.flush() if self._flushing else self._window.due(self._timekeeper.now_us())
         self._batcher.add(closed, now_s)
         for event in events:
             self._handle(event, now_s)
         try:
             self._spool_reads(now_s)
             self._publisher.pump(now_s)
+            self._spool.trim()
         except SpoolWriteError as error:
             self._note_spool_error(str(error), now_s)
         except SpoolCorruptError as error:
@@ -224,7 +250,7 @@ class Agent:
             max(0.0, self._status_due_s - now_s),
             max(0.0, self._publisher.due_s() - now_s),
             max(0.0, max(self._spool_due_s(), self._spool_retry_s) - now_s),
-            WAKE_S if window_us is None else self._clock.seconds_until(window_us),
+            WAKE_S if window_us is None else self._timekeeper.seconds_until(window_us),
         )
 
     def _handle(self, event: BrokerEvent | ReaderChanged, now_s: float) -> None:
@@ -234,14 +260,49 @@ class Agent:
                 self._status_due_s = now_s
             case Disconnected():
                 self._publisher.disconnected()
-            case Message(topic, payload):
+            case Message(topic, payload, retained):
                 # Some brokers hand every new client the retained messages of topics that it never asked for.
                 if topic == self._committed_topic:
-                    self._publisher.committed(payload)
+                    self._publisher.committed(payload, retained=retained)
+                elif topic == self._time_topic and not retained:
+                    self._take_time(payload)
             case Acknowledged(mid):
                 self._stop_told = self._stop_told or mid == self._stop_mid
             case ReaderChanged():
                 self._status_due_s = min(self._status_due_s, now_s + NEWS_S)
+
+    def _take_time(self, payload: bytes) -> None:
+        """Ingest says what time it is."""
+        try:
+            answer = decode_time_answer(payload)
+        except BadData as error:
+            log.warning("ignored: %s", error)
+            return
+        if answer.run_us in self._asked:
+            self._timekeeper.answered(answer.run_us, answer.time_us)
+            self._watch_clock()
+            self._publisher.heard()
+
+    def _watch_clock(self) -> None:
+        """Correct the times of reads, of those that are spooled as well, where the clock was or is wrong."""
+        before = self._timekeeper.correction
+        if not self._timekeeper.correct():
+            return
+        correction = self._timekeeper.correction
+        self._spool.correct_run(correction)
+        if correction[:2] == before[:2]:
+            return
+        if correction.state == CLOCK_UNKNOWN:
+            log.warning("the clock of this machine is not set: reads are marked so until ingest or NTP tell the time")
+        elif correction.shift_us:
+            log.warning(
+                "the clock of this machine is or was wrong: %+.3f s are added to the times of reads since its start, "
+                "also of those that are spooled",
+                correction.shift_us / 1e6,
+            )
+        else:
+            log.info("the times of reads need no correction")
+        self._status_due_s = min(self._status_due_s, time.monotonic() + NEWS_S)
 
     def _spool_due_s(self) -> float:
         """When reads should be written to the spool."""
@@ -256,8 +317,9 @@ class Agent:
             self._spool.append(batch)
             self._batcher.drop(len(batch))
         if self._spool_error is not None:
-            log.warning("the spool takes reads again; %d were refused so far", self._batcher.refused.total())
-            self._spool_error = None
+            refused = self._batcher.refused.total()
+            log.warning("the spool takes reads again; %d were lost meanwhile", refused - self._refused_told)
+            self._spool_error, self._refused_told, self._losing = None, refused, False
             self._status_due_s = now_s
 
     def _note_spool_error(self, error: str, now_s: float) -> None:
@@ -271,20 +333,19 @@ class Agent:
         return self._broker.publish(self._topic, payload) is not None
 
     def _will(self) -> bytes:
-        return encode(last_will(agent=self._settings.agent, time_us=self._clock.now_us(), boot=self._spool.boot))
+        time_us = self._timekeeper.now_us() + self._timekeeper.correction.shift_us
+        return encode(last_will(agent=self._settings.agent, time_us=time_us, boot=self._spool.boot))
 
     def _tell_status(self, now_s: float) -> int | None:
         """Publish the status; returns the message's id, or None where there is no connection."""
         self._status_due_s = now_s + self._settings.status_s
         refused = self._batcher.refused.total()
-        if refused > self._refused_told:
-            log.error(
-                "READS ARE BEING LOST: %d since the last status, memory and disk are full (%s)",
-                refused - self._refused_told,
-                self._spool_error,
-            )
-            self._refused_told = refused
-        return self._broker.publish(self._status_topic, encode(self._status()), retain=True)
+        if refused > self._refused_told and not self._losing:
+            self._losing = True
+            log.error("READS ARE BEING LOST: memory is full as well. %s; free some space", self._spool_error)
+        status = self._status()
+        self._asked.append(status.run_us)
+        return self._broker.publish(self._status_topic, encode(status), retain=True)
 
     def _status(self) -> AgentStatus:
         """What the agent says of itself; may be called from any thread."""
@@ -292,7 +353,7 @@ class Agent:
         return agent_status(
             self._state,
             agent=self._settings.agent,
-            time_us=self._clock.now_us(),
+            timekeeper=self._timekeeper,
             spool=self._spool,
             readers=[task.status(refused[task.reader]) for task in self._tasks],
             inflight=self._publisher.outstanding,

@@ -18,7 +18,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from tagtrail.edge.backoff import Backoff
-from tagtrail.hardware.mqtt_address import MqttAddress, parse_mqtt_address
+from tagtrail.hardware.mqtt_address import MqttAddress, parse_mqtt_address, tls_context
 
 log = logging.getLogger("tagtrail.edge")
 
@@ -41,10 +41,11 @@ class Disconnected:
 
 @dataclass(frozen=True)
 class Message:
-    """A message came."""
+    """A message came; a ``retained`` one is from before the subscription."""
 
     topic: str
     payload: bytes
+    retained: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,16 +66,18 @@ class BrokerSettings:
         url: ``mqtt://HOST:PORT`` or ``mqtts://HOST:PORT``.
         client_id: Stable, so that a restarted agent takes its half-dead connection over at once, together with the last
             will of that: a will that came minutes later would call a living agent offline.
-        subscribe_to: The one topic to listen to.
+        subscribe_to: The topics to listen to.
         will_topic: Where the retained last will goes.
+        ca: As for `tls_context`.
     """
 
     url: str
     user: str | None
     password: str | None
     client_id: str
-    subscribe_to: str
+    subscribe_to: tuple[str, ...]
     will_topic: str
+    ca: str | None = None
 
 
 class Broker:
@@ -85,6 +88,9 @@ class Broker:
         will: Makes the last will for a new connection.
         emit: Takes events; called in this object's thread, must not block.
         rng: For the jitter between two tries.
+
+    Raises:
+        GiveUp: See `tls_context`.
     """
 
     def __init__(
@@ -96,6 +102,8 @@ class Broker:
         rng: random.Random,
     ) -> None:
         self._settings = settings
+        self._address = parse_mqtt_address(settings.url)
+        self._tls = tls_context(settings.ca) if self._address.tls else None
         self._will = will
         self._emit = emit
         self._backoff = Backoff(RETRY_FIRST_S, RETRY_LIMIT_S, rng)
@@ -130,7 +138,7 @@ class Broker:
         self._thread.join(timeout_s)
 
     def _run(self) -> None:
-        address = parse_mqtt_address(self._settings.url)
+        address = self._address
         while not self._stopping.is_set():
             since_s = time.monotonic()
             try:
@@ -144,7 +152,7 @@ class Broker:
 
     def _connect(self, address: MqttAddress) -> str:
         """Make one connection and serve it; says why there is none any more."""
-        client = self._new_client(tls=address.tls)
+        client = self._new_client()
         try:
             client.connect(address.host, address.port, KEEPALIVE_S)
         except OSError as error:
@@ -165,15 +173,15 @@ class Broker:
                 self._client = None
                 self._emit(Disconnected())
 
-    def _new_client(self, *, tls: bool) -> mqtt.Client:
+    def _new_client(self) -> mqtt.Client:
         settings = self._settings
         client = mqtt.Client(
             CallbackAPIVersion.VERSION2, client_id=settings.client_id, clean_session=True, reconnect_on_failure=False
         )
         if settings.user is not None:
             client.username_pw_set(settings.user, settings.password)
-        if tls:
-            client.tls_set()
+        if self._tls is not None:
+            client.tls_set_context(self._tls)
         client.max_inflight_messages_set(0)  # no limit here: the publisher has its own
         client.will_set(settings.will_topic, self._will(), qos=1, retain=True)
         client.on_connect = self._on_connect
@@ -196,7 +204,7 @@ class Broker:
             self._refused = f"it refuses us ({reason}); check mqtt_user and mqtt_password"
             return
         self._client = client
-        client.subscribe(self._settings.subscribe_to, qos=1)
+        client.subscribe([(topic, 1) for topic in self._settings.subscribe_to])
 
     def _on_subscribe(
         self,
@@ -208,13 +216,13 @@ class Broker:
     ) -> None:
         if any(reason.is_failure for reason in reasons):
             # Without commit messages nothing would ever be freed; say so instead of filling the disk in silence.
-            self._tell(f"the broker refuses {self._settings.subscribe_to}: let this user read it")
+            self._tell(f"the broker refuses {' or '.join(self._settings.subscribe_to)}: let this user read both")
         else:
             self._tell("connected to the broker", logging.INFO)
         self._emit(Subscribed())
 
     def _on_message(self, _client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage) -> None:
-        self._emit(Message(message.topic, bytes(message.payload)))
+        self._emit(Message(message.topic, bytes(message.payload), message.retain))
 
     def _on_publish(
         self, _client: mqtt.Client, _userdata: object, mid: int, _reason: ReasonCode, _properties: Properties

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from tagtrail.edge.spool import Spool
+from tagtrail.edge.timekeeper import Timekeeper
 from tagtrail.hardware.wire import VERSION, AgentStatus, ReaderStatus
 
 
@@ -10,7 +11,7 @@ def agent_status(
     state: str,
     *,
     agent: str,
-    time_us: int,
+    timekeeper: Timekeeper,
     spool: Spool,
     readers: Sequence[ReaderStatus],
     inflight: int,
@@ -18,11 +19,12 @@ def agent_status(
     error: str | None,
 ) -> AgentStatus:
     """The status message of an agent that is running or about to stop."""
+    run_us, correction = timekeeper.now_us(), timekeeper.correction
     return AgentStatus(
         v=VERSION,
         agent=agent,
         state=state,
-        time_us=time_us,
+        time_us=run_us + correction.shift_us,
         boot=spool.boot,
         seq=spool.last_seq,
         spool_batches=spool.batches,
@@ -33,6 +35,10 @@ def agent_status(
         readers=list(readers),
         committed_seq=spool.freed_seq,
         inflight=inflight,
+        wall_us=timekeeper.wall_us(),
+        run_us=run_us,
+        clock_shift_us=correction.shift_us,
+        clock=correction.state,
     )
 
 

@@ -29,20 +29,43 @@ class EdgeSettings(Struct, frozen=True, kw_only=True):
     ] = "mqtt://127.0.0.1:1883"
     mqtt_user: Annotated[str | None, Meta(description="User name at the broker.", extra={"secret": True})] = None
     mqtt_password: Annotated[str | None, Meta(description="Password at the broker.", extra={"secret": True})] = None
+    mqtt_ca: Annotated[
+        str | None,
+        Meta(
+            description="File with the certificate of the broker's authority; none given: those that the system trusts."
+        ),
+    ] = None
     spool: Annotated[str, Meta(description="File that keeps each batch until the database has it.")] = (
         "edge-spool.sqlite"
     )
+    spool_max_mb: Annotated[
+        float,
+        Meta(
+            description="Megabytes that the spool may take, beyond which no new reads are taken and those that memory "
+            "cannot hold are counted as refused; 0: as much as the disk has. What is in it is never dropped."
+        ),
+    ] = 0.0
+    spool_free_mb: Annotated[
+        float, Meta(description="Megabytes of the disk that the spool leaves free; beyond, it takes no new reads.")
+    ] = 64.0
     window_s: Annotated[
         float,
         Meta(description="Reads of one tag at one antenna within this time become one; 0 keeps each (store time)."),
-    ] = 0.5
+    ] = 0.1
     batch_reads: Annotated[int, Meta(description="Most reads in a batch.")] = 500
-    batch_s: Annotated[float, Meta(description="Longest time that a read waits for its batch to fill.")] = 0.5
+    batch_s: Annotated[float, Meta(description="Longest time that a read waits for its batch to fill.")] = 0.2
     status_s: Annotated[float, Meta(description="Time between two status messages.")] = 10.0
     inflight: Annotated[int, Meta(description="Most batches that are published and not yet in the database.")] = 64
     resend_s: Annotated[
         float, Meta(description="Time without a commit by ingest after which batches are sent again.")
     ] = 10.0
+    clock_limit_s: Annotated[
+        float,
+        Meta(
+            description="How far off the clock of this machine may be, against ingest's or where it was set while the "
+            "agent ran, before the times of reads are corrected (real time)."
+        ),
+    ] = 1.0
     capture_dir: Annotated[
         str | None,
         Meta(description="Folder for the raw bytes of each port, as .capture files; none given: no captures."),
@@ -67,12 +90,21 @@ class EdgeSettings(Struct, frozen=True, kw_only=True):
         found += mqtt_address_faults(self.mqtt)
         if self.mqtt_password is not None and self.mqtt_user is None:
             found.append("mqtt_password: there is no mqtt_user to go with it")
+        if self.mqtt_ca is not None and not self.mqtt.startswith("mqtts:"):
+            found.append("mqtt_ca: without TLS nobody asks for a certificate; make it mqtt = 'mqtts://HOST:PORT'")
         if not 0 <= self.window_s <= 60:
             found.append(f"window_s {self.window_s:g}: 0 to 60 allowed")
         if not 1 <= self.batch_reads <= READS_MAX:
             found.append(f"batch_reads {self.batch_reads}: 1 to {READS_MAX} allowed")
         if not 1 <= self.inflight <= 10_000:
             found.append(f"inflight {self.inflight}: 1 to 10000 allowed")
+        for name, value in (("spool_max_mb", self.spool_max_mb), ("spool_free_mb", self.spool_free_mb)):
+            if not 0 <= value <= 10_000_000:
+                found.append(f"{name} {value:g}: 0 to 10000000 allowed")
+        if 0 < self.spool_max_mb < 1:
+            found.append(f"spool_max_mb {self.spool_max_mb:g}: at least 1, or 0 for no limit")
+        if not 0.1 <= self.clock_limit_s <= 3600:
+            found.append(f"clock_limit_s {self.clock_limit_s:g}: 0.1 to 3600 allowed")
         if not 0.001 <= self.capture_mb <= 100_000:
             found.append(f"capture_mb {self.capture_mb:g}: 0.001 to 100000 allowed")
         if not 1 <= self.capture_files <= 10_000:

@@ -2,11 +2,13 @@
 
 SQLite in WAL mode with ``synchronous=FULL``: a batch that `Spool.append` has returned survives a kill of the process
 and a power cut. The file is locked for as long as it is open, so two agents cannot number their batches from one spool.
+What it has taken it never drops; when it may not grow any more it takes nothing new.
 """
 
 import contextlib
 import logging
 import secrets
+import shutil
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
@@ -15,22 +17,37 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from tagtrail.edge.timekeeper import Correction, Run
 from tagtrail.hardware.errors import GiveUp, Retry, TagtrailError
 from tagtrail.hardware.reads import TagRead
 from tagtrail.hardware.wire import ReadBatch, decode_batch, encode, pack_reads
 
 log = logging.getLogger("tagtrail.edge")
 
-VERSION: Final = 1
+VERSION: Final = 2
 APPLICATION_ID: Final = 0x54545350  # "TTSP"
 LOCK_WAIT_S: Final = 2.0
 """How long to wait for an agent that is just being stopped."""
 
-_SCHEMA: Final = """
+TRIM: Final = 200
+"""Most batches deleted in one transaction: the end of a long backlog must not hold up the reads of the moment."""
+PAGE: Final = 64
+"""Batches in memory while they are renumbered."""
+
+# run: the steady clock that reads are stamped with, one per start of the machine, and what is known of it.
+_RUNS: Final = """
+ALTER TABLE batch ADD COLUMN run INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE run (
+    run INTEGER PRIMARY KEY, machine TEXT NOT NULL, epoch_us INTEGER NOT NULL, shift_us INTEGER NOT NULL,
+    state TEXT NOT NULL, wall_us INTEGER NOT NULL
+);
+"""
+_SCHEMA: Final = f"""
 CREATE TABLE spool (boot TEXT NOT NULL, store TEXT NOT NULL, agent TEXT NOT NULL, last_seq INTEGER NOT NULL);
 CREATE TABLE batch (seq INTEGER PRIMARY KEY, reads INTEGER NOT NULL, payload BLOB NOT NULL);
-"""
-
+{_RUNS}"""
+_PAGES_MAX: Final = 2**31 - 1
+"""Here SQLite ends by itself."""
 _CORRUPT: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
@@ -47,7 +64,15 @@ class SpooledBatch(NamedTuple):
 
     seq: int
     reads: int
+    run: int
     payload: bytes
+
+
+class Limit(NamedTuple):
+    """How far the spool may fill the disk, in bytes: ``file`` at most (0: no limit of its own), leaving ``free``."""
+
+    file: int = 0
+    free: int = 0
 
 
 class Spool:
@@ -57,15 +82,18 @@ class Spool:
         path: The file; it and its folder are created where they are missing.
         store: Id of the store, and
         agent: id of the agent: both are part of where batches go, so a spool belongs to one pair.
+        limit: When it takes nothing new.
 
     Raises:
         GiveUp: The file cannot be opened, is in use, or is not a spool of this agent and version.
     """
 
-    def __init__(self, path: Path, *, store: str, agent: str) -> None:
+    def __init__(self, path: Path, *, store: str, agent: str, limit: Limit | None = None) -> None:
         self._path = path
         self._store = store
         self._agent = agent
+        self._limit = limit or Limit()
+        self._run: Run | None = None
         try:
             self._open()
         except SpoolCorruptError as error:
@@ -82,6 +110,40 @@ class Spool:
     batches: int
     reads: int
     """Batches and (merged) reads that wait for the database."""
+    _trimmed_seq: int
+    _runs: dict[int, Run]
+    _page_size: int
+    _pages_max: int
+
+    def begin_run(self, machine: str, epoch_us: int) -> Run:
+        """Say by which clock the reads to come are stamped.
+
+        Args:
+            machine: Names the start of this machine.
+            epoch_us: Where its steady clock began, if this is the first run of the agent since then.
+
+        Returns:
+            What an earlier run of the agent since that start has found out, else a new one.
+        """
+        last = self._runs.get(max(self._runs, default=0))
+        if last is None or last.machine != machine:
+            last = Run(max(self._runs, default=0) + 1, machine, epoch_us)
+        self._note(last)
+        return last
+
+    def correct_run(self, correction: Correction) -> None:
+        """Keep what is known of the clock; it is on the disk with the next write."""
+        assert self._run is not None
+        self._note(self._run._replace(correction=correction))
+
+    def correction(self, run: int) -> Correction:
+        """What is known of the clock that a batch was stamped by."""
+        known = self._runs.get(run)
+        return Correction() if known is None else known.correction
+
+    def _note(self, run: Run) -> None:
+        self._run = self._runs[run.run] = run
+        self._run_noted = False
 
     def append(self, reads: Sequence[TagRead]) -> int:
         """Write a batch to the disk; returns its ``seq``.
@@ -91,14 +153,50 @@ class Spool:
             SpoolCorruptError: The file is damaged; `start_over`.
         """
         batch = pack_reads(reads, agent=self._agent, boot=self.boot, seq=self.last_seq + 1)
-        with self._transaction() as cursor:
-            # What was freed meanwhile goes in the same transaction: one wait for the disk per batch, not two.
-            cursor.execute("DELETE FROM batch WHERE seq <= ?", (self.freed_seq,))
-            self._insert(cursor, batch)
+        self._keep_to_limit()
+        self._write(batch)
         self.last_seq = batch.seq
         self.batches += 1
         self.reads += len(reads)
         return batch.seq
+
+    def trim(self) -> None:
+        """Delete what was freed, where nothing is appended that would take it along, a part at a time.
+
+        Raises:
+            SpoolWriteError: see `append`.
+            SpoolCorruptError: see `append`.
+        """
+        if self.freed_seq - self._trimmed_seq >= TRIM:
+            self._write()
+
+    def _write(self, batch: ReadBatch | None = None, *, trim: int = TRIM) -> None:
+        """All that there is to write, in one transaction: one wait for the disk per batch, not three."""
+        upto_seq, run = min(self.freed_seq, self._trimmed_seq + trim), self._run
+        with self._transaction() as cursor:
+            if upto_seq > self._trimmed_seq:
+                cursor.execute("DELETE FROM batch WHERE seq <= ?", (upto_seq,))
+            if run is not None and not self._run_noted:
+                row = (run.run, run.machine, run.epoch_us, *run.correction)
+                cursor.execute("INSERT OR REPLACE INTO run VALUES (?, ?, ?, ?, ?, ?)", row)
+            if batch is not None:
+                self._insert(cursor, batch, 0 if run is None else run.run)
+        self._trimmed_seq, self._run_noted = upto_seq, True
+
+    def _keep_to_limit(self) -> None:
+        """Let the file grow or not; pages that were freed are used in any case."""
+        file, free = self._limit
+        pages, why = _PAGES_MAX, "the disk is full"
+        if file:
+            pages, why = max(1, file // self._page_size), f"it has {file / 1e6:g} MB (spool_max_mb), or {why}"
+        with contextlib.suppress(OSError):
+            if free and shutil.disk_usage(self._path.parent).free < free:
+                # SQLite takes the present size for this one.
+                pages, why = 1, f"less than {free / 1e6:g} MB of the disk are free (spool_free_mb)"
+        if pages != self._pages_max:
+            with self._errors():
+                self._db.execute(f"PRAGMA max_page_count = {pages}")
+            self._pages_max, self._full = pages, why
 
     def pending(self, after_seq: int, limit: int) -> list[SpooledBatch]:
         """Up to ``limit`` batches after ``after_seq`` that are not freed, in order."""
@@ -106,7 +204,7 @@ class Spool:
             return [
                 SpooledBatch(*row)
                 for row in self._db.execute(
-                    "SELECT seq, reads, payload FROM batch WHERE seq > ? ORDER BY seq LIMIT ?",
+                    "SELECT seq, reads, run, payload FROM batch WHERE seq > ? ORDER BY seq LIMIT ?",
                     (max(after_seq, self.freed_seq), limit),
                 )
             ]
@@ -114,8 +212,8 @@ class Spool:
     def free(self, upto_seq: int) -> None:
         """The database has everything up to ``upto_seq``.
 
-        This does not touch the disk; the next `append` or `close` does. After a kill in between, those batches are sent
-        again, and ingest knows them.
+        This does not touch the disk; the next `append`, `trim` or `close` does. After a kill in between, those batches
+        are sent again, and ingest knows them.
         """
         upto_seq = min(upto_seq, self.last_seq)
         if upto_seq <= self.freed_seq:
@@ -140,13 +238,17 @@ class Spool:
             SpoolWriteError: see `append`.
             SpoolCorruptError: see `append`.
         """
-        fresh = self.pending(max(self.opened_seq, self.freed_seq), -1)
-        boot = secrets.token_hex(4)
+        before_seq, boot = max(self.opened_seq, self.freed_seq), secrets.token_hex(4)
         with self._transaction() as cursor:
-            cursor.execute("DELETE FROM batch")
-            cursor.execute("UPDATE spool SET boot = ?, last_seq = 0", (boot,))
-            for seq, spooled in enumerate(fresh, start=1):
-                self._insert(cursor, msgspec.structs.replace(decode_batch(spooled.payload), boot=boot, seq=seq))
+            cursor.execute("DELETE FROM batch WHERE seq <= ?", (before_seq,))
+            for first_seq in range(before_seq + 1, self.last_seq + 1, PAGE):
+                for spooled in self.pending(first_seq - 1, PAGE):
+                    seq = spooled.seq - before_seq
+                    batch = msgspec.structs.replace(decode_batch(spooled.payload), boot=boot, seq=seq)
+                    cursor.execute(
+                        "UPDATE batch SET seq = ?, payload = ? WHERE seq = ?", (seq, encode(batch), spooled.seq)
+                    )
+            cursor.execute("UPDATE spool SET boot = ?, last_seq = ?", (boot, self.last_seq - before_seq))
         self._load()
         self.opened_seq = 0
 
@@ -162,13 +264,13 @@ class Spool:
 
     def close(self) -> None:
         """Delete what was freed and close the file; nothing is lost if this is never called."""
-        with contextlib.suppress(SpoolWriteError, SpoolCorruptError), self._transaction() as cursor:
-            cursor.execute("DELETE FROM batch WHERE seq <= ?", (self.freed_seq,))
+        with contextlib.suppress(SpoolWriteError, SpoolCorruptError):
+            self._write(trim=self.freed_seq)
         self._db.close()
 
-    def _insert(self, cursor: sqlite3.Cursor, batch: ReadBatch) -> None:
-        row = (batch.seq, len(batch.tag), encode(batch))
-        cursor.execute("INSERT INTO batch (seq, reads, payload) VALUES (?, ?, ?)", row)
+    def _insert(self, cursor: sqlite3.Cursor, batch: ReadBatch, run: int) -> None:
+        row = (batch.seq, len(batch.tag), run, encode(batch))
+        cursor.execute("INSERT INTO batch (seq, reads, run, payload) VALUES (?, ?, ?, ?)", row)
         cursor.execute("UPDATE spool SET last_seq = ?", (batch.seq,))
 
     def _open(self) -> None:
@@ -202,6 +304,10 @@ class Spool:
             self._create()
         elif application != APPLICATION_ID:
             raise GiveUp(f"spool {self._path} is a database of another program. Name another file.")
+        elif version == 1:
+            for statement in _RUNS.split(";"):
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {VERSION}")
         elif version != VERSION:
             raise GiveUp(
                 f"spool {self._path} has version {version}, this agent writes version {VERSION}. "
@@ -238,7 +344,13 @@ class Spool:
         ).fetchone()
         if self.batches and (newest != self.last_seq or newest - oldest + 1 != self.batches):
             raise SpoolCorruptError(f"batches {oldest} to {newest} are {self.batches}, the last was {self.last_seq}")
-        self.freed_seq = self.last_seq - int(self.batches)
+        self.freed_seq = self._trimmed_seq = self.last_seq - int(self.batches)
+        rows = self._db.execute("SELECT run, machine, epoch_us, shift_us, state, wall_us FROM run").fetchall()
+        self._runs = {run: Run(run, machine, epoch_us, Correction(*known)) for run, machine, epoch_us, *known in rows}
+        if self._run is not None:  # the file is a new one
+            self._note(self._run)
+        (self._page_size,) = self._db.execute("PRAGMA page_size").fetchone()
+        self._pages_max, self._full = 0, ""
 
     def _move_aside(self, why: str) -> None:
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
@@ -280,4 +392,6 @@ class Spool:
                 ) from None
             if opening:
                 raise GiveUp(f"spool {self._path} cannot be used: {error}. Check the disk and who may write.") from None
+            if code == sqlite3.SQLITE_FULL:
+                raise SpoolWriteError(f"spool {self._path} is full: {self._full}") from None
             raise SpoolWriteError(f"spool {self._path}: {error}") from None

@@ -1,7 +1,10 @@
 """The address of an MQTT broker as settings give it: ``mqtt://HOST:PORT``, or ``mqtts://HOST:PORT`` with TLS."""
 
+import ssl
 from typing import NamedTuple
 from urllib.parse import urlsplit
+
+from tagtrail.hardware.errors import GiveUp
 
 
 class MqttAddress(NamedTuple):
@@ -23,6 +26,22 @@ def parse_mqtt_address(url: str) -> MqttAddress:
         raise ValueError("expected mqtt://HOST:PORT or mqtts://HOST:PORT")
     tls = parts.scheme == "mqtts"
     return MqttAddress(parts.hostname, parts.port or (8883 if tls else 1883), tls)
+
+
+def tls_context(ca: str | None) -> ssl.SSLContext:
+    """How to find out whether a broker is who it says it is.
+
+    Args:
+        ca: File with the certificate of its authority; None trusts whom the system trusts.
+
+    Raises:
+        GiveUp: The file cannot be used.
+    """
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except OSError as error:  # of which ssl.SSLError is one
+        why = "there is no certificate in it" if isinstance(error, ssl.SSLError) else error.strerror
+        raise GiveUp(f"mqtt_ca {ca}: {why}; name the file with the certificate of the broker's authority") from None
 
 
 def mqtt_address_faults(url: str) -> list[str]:

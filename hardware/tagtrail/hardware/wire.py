@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from tagtrail.hardware.errors import BadData
-from tagtrail.hardware.reads import EPC_PATTERN, RSSI_MAX_DBM, RSSI_MIN_DBM, TagRead
+from tagtrail.hardware.reads import EPC_PATTERN, RSSI_MAX_DBM, RSSI_MIN_DBM, TagRead, are_epcs
 
 VERSION: Final = 1
 PREFIX: Final = "tagtrail/v1"
@@ -21,6 +21,8 @@ SPAN_MAX_US: Final = 24 * 3600 * 1_000_000
 """A batch covers seconds; one that claims more than a day would touch partitions without end."""
 READS_MAX: Final = 100_000
 """Reads in one batch; larger messages are a mistake or an attack."""
+ANTENNA_MAX: Final = 255
+COUNT_MAX: Final = 32_767
 
 
 class Topic(NamedTuple):
@@ -46,6 +48,11 @@ def committed_topic(store: str, agent: str) -> str:
     return f"{PREFIX}/{store}/{agent}/committed"
 
 
+def time_topic(store: str, agent: str) -> str:
+    """Where ingest answers an agent's question for the time."""
+    return f"{PREFIX}/{store}/{agent}/time"
+
+
 def parse_topic(topic: str) -> Topic:
     """Split a topic of ours.
 
@@ -58,7 +65,7 @@ def parse_topic(topic: str) -> Topic:
     return Topic(*parts[2:])
 
 
-class ReadBatch(msgspec.Struct, frozen=True):
+class ReadBatch(msgspec.Struct, frozen=True, omit_defaults=True):
     """A batch of reads as it goes over the wire; column ``i`` of each list describes read ``i``.
 
     Attributes:
@@ -77,6 +84,8 @@ class ReadBatch(msgspec.Struct, frozen=True):
         count: Reads merged into each.
         first: Oldest ``seq`` that the agent still keeps. All before it has been confirmed to the agent, so ingest may
             count the committed batches of an unknown ``boot`` from here (its database may be younger than the agent).
+        shift: Microseconds to add to each time: what the agent has learned of its clock since it stamped the reads.
+        clock: How far the times can be trusted after that, see `CLOCK_UNKNOWN`.
     """
 
     v: int
@@ -93,6 +102,14 @@ class ReadBatch(msgspec.Struct, frozen=True):
     rssi: list[float | None]
     count: list[int]
     first: int = 1
+    shift: int = 0
+    clock: str = ""
+
+
+CLOCK_CORRECTED: Final = "corrected"
+"""The clock was wrong by a known amount, which is in ``shift``."""
+CLOCK_UNKNOWN: Final = "unknown"
+"""The clock was wrong, nobody knows by how much: the times of a batch are right only among themselves."""
 
 
 class BatchHeader(msgspec.Struct, frozen=True):
@@ -104,11 +121,23 @@ class BatchHeader(msgspec.Struct, frozen=True):
     first: int = 1
 
 
-class Committed(msgspec.Struct, frozen=True):
-    """Ingest to edge: the database has every batch of ``boot`` up to and including ``seq``."""
+class Committed(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Ingest to edge: the database has every batch of ``boot`` up to and including ``seq``.
+
+    ``beyond`` are ranges (first and last seq) of later ones that it has just taken; those it took before are not
+    repeated, so this frees nothing: it only tells the agent what it need not wait for.
+    """
 
     boot: str
     seq: int
+    beyond: list[tuple[int, int]] = []
+
+
+class TimeAnswer(msgspec.Struct, frozen=True):
+    """Ingest to edge, not retained: when it got the status with this ``run_us``, its clock showed ``time_us``."""
+
+    run_us: int
+    time_us: int
 
 
 class ReaderStatus(msgspec.Struct, frozen=True):
@@ -142,6 +171,10 @@ class AgentStatus(msgspec.Struct, frozen=True):
 
     ``reads_refused`` counts reads that neither the disk nor the memory had room for; ``error`` says why just now.
     ``inflight`` batches are published and not committed; all of ``boot`` up to ``committed_seq`` are in the database.
+
+    ``time_us`` is the agent's best knowledge, ``wall_us`` what the clock of its machine shows (0: not told), ``run_us``
+    the steady clock that it stamps reads with (0: it wants no answer). ``clock_shift_us`` and ``clock`` are what a
+    batch that is stamped now would say.
     """
 
     v: int
@@ -158,12 +191,17 @@ class AgentStatus(msgspec.Struct, frozen=True):
     readers: list[ReaderStatus] = []
     committed_seq: int = 0
     inflight: int = 0
+    wall_us: int = 0
+    run_us: int = 0
+    clock_shift_us: int = 0
+    clock: str = ""
 
 
 _batch_decoder: Final = msgspec.json.Decoder(ReadBatch)
 _header_decoder: Final = msgspec.json.Decoder(BatchHeader)
 _committed_decoder: Final = msgspec.json.Decoder(Committed)
 _status_decoder: Final = msgspec.json.Decoder(AgentStatus)
+_time_decoder: Final = msgspec.json.Decoder(TimeAnswer)
 _encoder: Final = msgspec.json.Encoder()
 
 
@@ -205,17 +243,20 @@ def unpack_reads(batch: ReadBatch) -> list[TagRead]:
     ]
 
 
-def encode(message: ReadBatch | Committed | AgentStatus) -> bytes:
+def encode(message: ReadBatch | Committed | AgentStatus | TimeAnswer) -> bytes:
     """A message as UTF-8 JSON."""
     return _encoder.encode(message)
 
 
-def with_first(payload: bytes, first: int) -> bytes:
-    """An encoded batch with its ``first`` set; spooled bytes need not be decoded to be sent.
+def with_first(payload: bytes, first: int, *, shift: int = 0, clock: str = "") -> bytes:
+    """An encoded batch with its ``first``, ``shift`` and ``clock`` set; spooled bytes need not be decoded to be sent.
 
-    JSON readers take the last of two equal keys, so the value that was encoded is replaced.
+    JSON readers take the last of two equal keys, so a value that was encoded is replaced.
     """
-    return payload[:-1] + b',"first":%d}' % first
+    tail = b',"first":%d' % first
+    if shift or clock:
+        tail += b',"shift":%d,"clock":"%s"' % (shift, clock.encode())
+    return payload[:-1] + tail + b"}"
 
 
 def decode_header(payload: bytes) -> BatchHeader | None:
@@ -231,25 +272,54 @@ def decode_batch(payload: bytes) -> ReadBatch:
     """Read and check a batch: all that a database or an index could choke on later is refused here.
 
     Raises:
-        BadData: with one of the reasons ``not-json``, ``wrong-shape``, ``version``, ``unequal-columns``, ``too-large``,
-            ``bad-header``, ``bad-index``, ``bad-epc``, ``bad-antenna``, ``bad-count``, ``bad-rssi``, ``bad-time``.
+        BadData: See `parse_batch` and `check_batch`.
+    """
+    batch = parse_batch(payload)
+    check_batch(batch)
+    return batch
+
+
+def parse_batch(payload: bytes) -> ReadBatch:
+    """Read a batch without looking at its values.
+
+    Raises:
+        BadData: ``not-json`` or ``wrong-shape``.
     """
     try:
-        batch = _batch_decoder.decode(payload)
+        return _batch_decoder.decode(payload)
     except msgspec.ValidationError as error:
         raise BadData("wrong-shape", f"batch of the wrong shape: {error}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadData("not-json", f"batch is not JSON: {error}") from None
-    check_batch(batch)
-    return batch
 
 
 def check_batch(batch: ReadBatch) -> None:
     """Refuse a batch whose values cannot be.
 
     Raises:
-        BadData: See `decode_batch`.
+        BadData: with one of the reasons ``version``, ``unequal-columns``, ``too-large``, ``bad-header``, ``bad-index``,
+            ``bad-epc``, ``bad-antenna``, ``bad-count``, ``bad-rssi``, ``bad-time``.
     """
+    check_frame(batch)
+    _check_indexes("tag", batch.tag, len(batch.tags))
+    _check_indexes("reader", batch.reader, len(batch.readers))
+    if not are_epcs(batch.tags):
+        wrong = next(epc for epc in batch.tags if not EPC_PATTERN.fullmatch(epc))
+        raise BadData("bad-epc", f"tag {wrong!r} is not 4 to 128 upper-case hex digits")
+    if min(batch.antenna) < 1 or max(batch.antenna) > ANTENNA_MAX:
+        raise BadData(
+            "bad-antenna", f"antenna {min(batch.antenna)} to {max(batch.antenna)}, 1 to {ANTENNA_MAX} allowed"
+        )
+    if min(batch.count) < 1 or max(batch.count) > COUNT_MAX:
+        raise BadData("bad-count", f"count {min(batch.count)} to {max(batch.count)}, 1 to {COUNT_MAX} allowed")
+    for rssi in batch.rssi:
+        if rssi is not None and not RSSI_MIN_DBM <= rssi <= RSSI_MAX_DBM:
+            raise BadData("bad-rssi", f"signal strength of {rssi} dBm")
+    check_times(batch, min(batch.dt), max(batch.dt))
+
+
+def check_frame(batch: ReadBatch) -> None:
+    """What `check_batch` does without a look at the columns' values."""
     if batch.v != VERSION:
         raise BadData("version", f"batch of version {batch.v}, this ingest reads {VERSION}")
     if batch.seq < 1 or batch.seq >= 2**63 or not batch.agent or not batch.boot or batch.first < 1:
@@ -261,19 +331,6 @@ def check_batch(batch: ReadBatch) -> None:
         raise BadData("unequal-columns", f"columns of {sizes} values")
     if not 0 < reads <= READS_MAX:
         raise BadData("too-large" if reads else "unequal-columns", f"batch of {reads} reads, 1 to {READS_MAX} allowed")
-    _check_indexes("tag", batch.tag, len(batch.tags))
-    _check_indexes("reader", batch.reader, len(batch.readers))
-    for epc in batch.tags:
-        if not EPC_PATTERN.fullmatch(epc):
-            raise BadData("bad-epc", f"tag {epc!r} is not 8 to 128 upper-case hex digits")
-    if min(batch.antenna) < 1 or max(batch.antenna) > 255:
-        raise BadData("bad-antenna", f"antenna {min(batch.antenna)} to {max(batch.antenna)}, 1 to 255 allowed")
-    if min(batch.count) < 1 or max(batch.count) > 32_767:
-        raise BadData("bad-count", f"count {min(batch.count)} to {max(batch.count)}, 1 to 32767 allowed")
-    for rssi in batch.rssi:
-        if rssi is not None and not RSSI_MIN_DBM <= rssi <= RSSI_MAX_DBM:
-            raise BadData("bad-rssi", f"signal strength of {rssi} dBm")
-    _check_times(batch)
 
 
 def _check_indexes(name: str, indexes: list[int], size: int) -> None:
@@ -281,9 +338,11 @@ def _check_indexes(name: str, indexes: list[int], size: int) -> None:
         raise BadData("bad-index", f"{name} {min(indexes)} to {max(indexes)} of a dictionary of {size}")
 
 
-def _check_times(batch: ReadBatch) -> None:
-    first, last = batch.t0 + min(batch.dt), batch.t0 + max(batch.dt)
-    if first < TIME_MIN_US or last > TIME_MAX_US:
+def check_times(batch: ReadBatch, dt_min: int, dt_max: int) -> None:
+    """What `check_batch` does about times, with the least and the greatest ``dt``."""
+    zero = batch.t0 + batch.shift
+    first, last = zero + dt_min, zero + dt_max
+    if first < TIME_MIN_US or last > TIME_MAX_US or abs(batch.shift) > TIME_MAX_US:
         raise BadData("bad-time", f"reads at {first} to {last} µs, years 2000 to 2100 allowed")
     if last - first > SPAN_MAX_US:
         raise BadData("bad-time", f"batch spans {(last - first) / 3.6e9:.1f} h, 24 h allowed")
@@ -299,6 +358,18 @@ def decode_committed(payload: bytes) -> Committed:
         return _committed_decoder.decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadData("wrong-shape", f"unreadable commit message: {error}") from None
+
+
+def decode_time_answer(payload: bytes) -> TimeAnswer:
+    """Read what time it is at ingest.
+
+    Raises:
+        BadData: ``wrong-shape``.
+    """
+    try:
+        return _time_decoder.decode(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise BadData("wrong-shape", f"unreadable time: {error}") from None
 
 
 def decode_status(payload: bytes) -> AgentStatus:

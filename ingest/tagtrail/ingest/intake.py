@@ -1,17 +1,15 @@
 """What an MQTT message is: a batch of reads, an agent's status, or something that nobody can read. Pure."""
 
-import hashlib
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
-
-import msgspec
-import numpy as np
-from numpy.typing import NDArray
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from tagtrail.hardware.errors import BadData
 from tagtrail.hardware.store import ID_PATTERN
 from tagtrail.hardware.wire import (
+    READS_MAX,
     TIME_MAX_US,
     TIME_MIN_US,
     VERSION,
@@ -19,18 +17,22 @@ from tagtrail.hardware.wire import (
     BatchHeader,
     ReadBatch,
     Topic,
-    decode_batch,
+    check_batch,
     decode_header,
     decode_status,
     pack_reads,
+    parse_batch,
     parse_topic,
 )
+from tagtrail.ingest.clocks import RIGHT, ClockNote, note_clock
+from tagtrail.ingest.columns import Columns, Extent, SuspectError, pack
+from tagtrail.ingest.numbering import check_numbers, plausible
+from tagtrail.ingest.oversize import HEAD, PAYLOAD_MAX, Original, measure
 from tagtrail.ingest.vendor import is_vendor_topic, read_vendor
 
+FROM_INGEST: Final = ("committed", "time")
+"""What ingest itself says to agents."""
 ID_MAX: Final = 64
-PORTS: Final = 256  # antenna ports are 1 to 255
-SEQ_END: Final = 2**63
-CONTENT_BYTES: Final = 8
 
 
 class Delivery(NamedTuple):
@@ -61,43 +63,33 @@ class BatchKey(NamedTuple):
     seq: int
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Batch:
-    """A batch of reads, in columns.
+    """A batch of reads.
 
     Attributes:
         message: Where it came from.
         key: Its place in the ledger.
         confirmed: All batches of this boot up to here have been confirmed to the agent before; None where no agent
             waits for a word, since a reader published by itself.
-        time: ``datetime64[us]`` UTC per read.
-        tags: EPCs.
-        tag: Index into ``tags`` per read.
-        antennas: (reader, port).
-        antenna: Index into ``antennas`` per read.
-        rssi_dbm: float32 per read; NaN where the reader gave none.
-        count: int16 per read.
-        content: Hash of all reads, to tell a repetition from other reads under the same key.
+        columns: Its reads, among those of other batches.
+        extent: Which of them are its, and a summary.
         partly: What of the message could not be used, for the quarantine.
+        clock: What is known of the clock that stamped its reads.
     """
 
     message: Message
     key: BatchKey
     confirmed: int | None
-    time: NDArray[np.datetime64]
-    tags: list[str]
-    tag: NDArray[np.int64]
-    antennas: list[tuple[str, int]]
-    antenna: NDArray[np.int64]
-    rssi_dbm: NDArray[np.float32]
-    count: NDArray[np.int16]
-    content: bytes
+    columns: Columns
+    extent: Extent
     partly: "Rejected | None" = None
+    clock: ClockNote = RIGHT
 
     @property
     def rows(self) -> int:
         """Reads as rows of the database."""
-        return len(self.tag)
+        return int(self.extent.rows.stop - self.extent.rows.start)
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +112,7 @@ class Rejected:
         explanation: For a person.
         key: The batch that it was, where that could be read: its agent is told that it is done with.
         confirmed: As in `Batch`.
+        original: Of a message that was cut, what it was.
     """
 
     message: Message
@@ -127,6 +120,7 @@ class Rejected:
     explanation: str
     key: BatchKey | None = None
     confirmed: int = 0
+    original: Original | None = None
     rows = 0
 
 
@@ -141,15 +135,28 @@ class Heard:
 Item = Batch | Status | Rejected | Heard
 
 
+def read_messages(messages: Iterable[Message]) -> list[Item]:
+    """Say what messages are, in their order; never raises."""
+    items: list[Item] = []
+    waiting: list[_Parsed] = []
+    reads = 0
+    for message in messages:
+        item = _read(message)
+        if isinstance(item, _Parsed):
+            waiting.append(item)
+            reads += len(item.batch.tag)
+            if reads < READS_MAX:
+                continue
+        items += _pack(waiting)
+        waiting, reads = [], 0
+        if not isinstance(item, _Parsed):
+            items.append(item)
+    return items + _pack(waiting)
+
+
 def read_message(message: Message) -> Item:
     """Say what a message is; never raises."""
-    if is_vendor_topic(message.topic):
-        return _read_vendor(message)
-    try:
-        topic = _parse_topic(message.topic)
-    except BadData as bad:
-        return Rejected(message, bad.reason, str(bad))
-    return _read_batch(message, topic) if topic.kind == "reads" else _read_status(message, topic)
+    return read_messages([message])[0]
 
 
 def reject(item: Batch | Status | Heard, explanation: str) -> Rejected:
@@ -159,9 +166,39 @@ def reject(item: Batch | Status | Heard, explanation: str) -> Rejected:
     return Rejected(item.message, "refused-by-database", explanation)
 
 
+def _too_long(message: Message) -> Rejected:
+    """Without its payload, so that what waits for the database stays small."""
+    original = measure(message.payload)
+    explanation = f"message of {original.size} bytes, up to {PAYLOAD_MAX} allowed; the first {HEAD} are kept"
+    return Rejected(message._replace(payload=message.payload[:HEAD]), "too-large", explanation, original=original)
+
+
+class _Parsed(NamedTuple):
+    """A batch whose values nobody has looked at yet."""
+
+    message: Message
+    topic: Topic
+    batch: ReadBatch
+
+
+def _read(message: Message) -> Item | _Parsed:
+    if len(message.payload) > PAYLOAD_MAX:
+        return _too_long(message)
+    if is_vendor_topic(message.topic):
+        return _read_vendor(message)
+    try:
+        topic = _parse_topic(message.topic)
+    except BadData as bad:
+        return Rejected(message, bad.reason, str(bad))
+    if topic.kind in FROM_INGEST:
+        return Heard(message)  # some brokers hand a new client retained messages of topics that it never asked for
+    return _parse(message, topic) if topic.kind == "reads" else _read_status(message, topic)
+
+
+@lru_cache(maxsize=1024)
 def _parse_topic(text: str) -> Topic:
     topic = parse_topic(text)
-    if topic.kind not in ("reads", "status"):
+    if topic.kind not in ("reads", "status", *FROM_INGEST):
         raise BadData("topic", f"nothing is expected on a topic that ends in {topic.kind!r}")
     for name, value in (("store", topic.store), ("agent", topic.agent)):
         if len(value) > ID_MAX or not re.fullmatch(ID_PATTERN, value):
@@ -169,18 +206,49 @@ def _parse_topic(text: str) -> Topic:
     return topic
 
 
-def _read_batch(message: Message, topic: Topic) -> Batch | Rejected:
+def _parse(message: Message, topic: Topic) -> _Parsed | Rejected:
     try:
-        batch = decode_batch(message.payload)
+        batch = parse_batch(message.payload)
+        check_numbers(batch)
+        if batch.agent != topic.agent:
+            check_batch(batch)
+            # Who sent this is not known, so nobody is told that it is done with.
+            raise BadData("wrong-agent", f"batch of agent {batch.agent!r} on the topic of {topic.agent!r}")
     except BadData as bad:
-        header = decode_header(message.payload)
-        if header is None or header.agent != topic.agent or header.seq >= SEQ_END:
-            return Rejected(message, bad.reason, str(bad))
-        return Rejected(message, bad.reason, str(bad), _key(topic, header), _confirmed(header))
-    if batch.agent != topic.agent:
-        # Who sent this is not known, so nobody is told that it is done with.
-        return Rejected(message, "wrong-agent", f"batch of agent {batch.agent!r} on the topic of {topic.agent!r}")
-    return _columns(message, _key(topic, batch), _confirmed(batch), batch)
+        return _refuse(message, topic, bad)
+    return _Parsed(message, topic, batch)
+
+
+def _refuse(message: Message, topic: Topic, bad: BadData) -> Rejected:
+    header = decode_header(message.payload)
+    if header is None or header.agent != topic.agent or not plausible(header):
+        return Rejected(message, bad.reason, str(bad))
+    return Rejected(message, bad.reason, str(bad), _key(topic, header), _confirmed(header))
+
+
+def _pack(parsed: Sequence[_Parsed]) -> list[Item]:
+    """Check batches and make columns of them: all together, and one by one where something is wrong."""
+    if not parsed:
+        return []
+    try:
+        columns, extents = pack([item.topic.store for item in parsed], [item.batch for item in parsed])
+    except SuspectError:
+        return [_read_alone(item) for item in parsed]
+    return [_batch(item, columns, extent) for item, extent in zip(parsed, extents, strict=True)]
+
+
+def _read_alone(item: _Parsed) -> Item:
+    try:
+        check_batch(item.batch)
+    except BadData as bad:
+        return _refuse(item.message, item.topic, bad)
+    columns, (extent,) = pack([item.topic.store], [item.batch])
+    return _batch(item, columns, extent)
+
+
+def _batch(item: _Parsed, columns: Columns, extent: Extent) -> Batch:
+    clock = note_clock(item.batch, extent.first_us, extent.last_us, item.message.received_us)
+    return Batch(item.message, _key(item.topic, item.batch), _confirmed(item.batch), columns, extent, clock=clock)
 
 
 def _read_vendor(message: Message) -> Batch | Rejected | Heard:
@@ -195,42 +263,9 @@ def _read_vendor(message: Message) -> Batch | Rejected | Heard:
     if not found.reads:
         return partly or Heard(message)
     key = BatchKey(found.topic.store, found.agent, found.boot, found.seq)
-    return _columns(message, key, None, pack_reads(found.reads, agent=found.agent, boot=key.boot, seq=key.seq), partly)
-
-
-def _columns(
-    message: Message, key: BatchKey, confirmed: int | None, batch: ReadBatch, partly: Rejected | None = None
-) -> Batch:
-    tag, reader, port, dt = (
-        np.array(column, np.int64) for column in (batch.tag, batch.reader, batch.antenna, batch.dt)
-    )
-    codes, antenna = np.unique(reader * PORTS + port, return_inverse=True)
-    antennas = [(batch.readers[code // PORTS], code % PORTS) for code in codes.tolist()]
-    time = dt + batch.t0
-    rssi_dbm = np.array(batch.rssi, np.float32)  # None becomes NaN
-    count = np.array(batch.count, np.int16)
-    return Batch(
-        message=message,
-        key=key,
-        confirmed=confirmed,
-        time=time.view("datetime64[us]"),
-        tags=batch.tags,
-        tag=tag,
-        antennas=antennas,
-        antenna=antenna,
-        rssi_dbm=rssi_dbm,
-        count=count,
-        content=_content((batch.tags, antennas), time, tag, antenna, rssi_dbm, count),
-        partly=partly,
-    )
-
-
-def _content(names: object, *columns: NDArray[Any]) -> bytes:
-    """Of the values that are stored: not of the payload, whose ``first`` differs from one repetition to the next."""
-    content = hashlib.blake2b(msgspec.json.encode(names), digest_size=CONTENT_BYTES)
-    for column in columns:
-        content.update(column.data)
-    return content.digest()
+    batch = pack_reads(found.reads, agent=found.agent, boot=key.boot, seq=key.seq)
+    columns, (extent,) = pack([key.store], [batch], checked=True)
+    return Batch(message, key, None, columns, extent, partly)
 
 
 def _read_status(message: Message, topic: Topic) -> Status | Rejected:

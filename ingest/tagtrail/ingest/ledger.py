@@ -1,14 +1,13 @@
 """The ledger of batches: which are in the database, and up to which none is missing."""
 
 import logging
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from itertools import count, takewhile
 from typing import NamedTuple
 
 from tagtrail.hardware.wire import Committed
 from tagtrail.ingest.database.connection import Connection
+from tagtrail.ingest.numbering import KEPT_MAX
 
 log = logging.getLogger("tagtrail.ingest")
 
@@ -22,12 +21,19 @@ _KEYS = "unnest(%s::smallint[], %s::text[], %s::text[], %s::bigint[])"
 
 # A batch that could not be read has no rows. A readable copy that comes later, e.g. after an upgrade, takes its place.
 _ENTER = """
-INSERT INTO batch (store_id, agent, boot, seq, rows, reads, first_time, last_time, content)
+INSERT INTO batch (store_id, agent, boot, seq, rows, reads, first_time, last_time, content, clock, clock_shift_us)
 SELECT * FROM unnest(%s::smallint[], %s::text[], %s::text[], %s::bigint[],
-                     %s::integer[], %s::bigint[], %s::timestamptz[], %s::timestamptz[], %s::bytea[])
+                     %s::integer[], %s::bigint[], %s::timestamptz[], %s::timestamptz[], %s::bytea[],
+                     %s::text[], %s::bigint[]) AS came (store_id, agent, boot, seq)
+-- Retention thins the ledger; up to thinned_seq a batch is known without its row.
+WHERE NOT EXISTS (
+    SELECT FROM agent_boot b
+    WHERE (b.store_id, b.agent, b.boot) = (came.store_id, came.agent, came.boot) AND came.seq <= b.thinned_seq
+)
 ON CONFLICT (store_id, agent, boot, seq) DO UPDATE
 SET rows = excluded.rows, reads = excluded.reads, first_time = excluded.first_time, last_time = excluded.last_time,
-    content = excluded.content, committed_at = now(), xid = pg_current_xact_id()
+    content = excluded.content, clock = excluded.clock, clock_shift_us = excluded.clock_shift_us,
+    committed_at = now(), xid = pg_current_xact_id()
 WHERE batch.rows = 0 AND excluded.rows > 0
 RETURNING store_id, agent, boot, seq
 """
@@ -46,15 +52,17 @@ FROM agent_boot JOIN unnest(%s::smallint[], %s::text[], %s::text[]) AS wanted (s
 ORDER BY store_id, agent, boot
 FOR NO KEY UPDATE OF agent_boot
 """
+# How many batches follow without a gap, at most a page: an agent with a backlog has many batches beyond the gap.
 _FOLLOWING = f"""
-SELECT store_id, agent, boot, next.seq
+SELECT store_id, agent, boot, (
+    SELECT count(*) FROM (
+        SELECT batch.seq, row_number() OVER (ORDER BY batch.seq) AS place FROM batch
+        WHERE (batch.store_id, batch.agent, batch.boot) = (known.store_id, known.agent, known.boot)
+          AND batch.seq > known.seq AND batch.seq <= known.seq + {PAGE}
+    ) AS next
+    WHERE next.seq = known.seq + next.place
+)
 FROM {_KEYS} AS known (store_id, agent, boot, seq)
-CROSS JOIN LATERAL (
-    SELECT batch.seq FROM batch
-    WHERE (batch.store_id, batch.agent, batch.boot) = (known.store_id, known.agent, known.boot)
-      AND batch.seq > known.seq
-    ORDER BY batch.seq LIMIT {PAGE}
-) AS next
 """  # noqa: S608 - a constant
 _ADVANCE = f"""
 UPDATE agent_boot SET committed_seq = new.seq, updated_at = now()
@@ -79,6 +87,8 @@ class Entry(NamedTuple):
     first_time: datetime | None = None
     last_time: datetime | None = None
     content: bytes | None = None
+    clock: str | None = None
+    clock_shift_us: int | None = None
 
     @property
     def key(self) -> Key:
@@ -104,7 +114,7 @@ def enter(connection: Connection, entries: Iterable[Entry]) -> set[Key]:
 
 
 def contents(connection: Connection, keys: Iterable[Key]) -> dict[Key, bytes | None]:
-    """The content of batches that are there; None where a batch is in the quarantine.
+    """The content of batches that have a row; None where a batch is in the quarantine.
 
     One that differs from what came means that a number was used twice: two agents share an identity, or an agent goes
     on with an old copy of its spool.
@@ -135,7 +145,10 @@ def advance(connection: Connection, confirmed: Mapping[Boot, int]) -> dict[Boot,
     before = {(store_id, agent, boot): seq for store_id, agent, boot, seq in locked}
     complete = dict(before)
     for boot, seq in before.items():
-        if confirmed[boot] > seq:
+        if confirmed[boot] - seq > KEPT_MAX:
+            log.error("agent %s says that batch %d of boot %s is known to it as committed, and we are at %d: ignored",
+                      boot[1], confirmed[boot], boot[2], seq)  # fmt: skip
+        elif confirmed[boot] > seq:
             log.error(
                 "agent %s has been told that batches %d to %d of boot %s are in the database, but they are not: was it "
                 "restored from a backup?", boot[1], seq + 1, confirmed[boot], boot[2],
@@ -144,17 +157,11 @@ def advance(connection: Connection, confirmed: Mapping[Boot, int]) -> dict[Boot,
     unfinished = list(complete)
     while unfinished:
         rows = connection.execute(_FOLLOWING, _columns((*boot, complete[boot]) for boot in unfinished)).fetchall()
-        following: dict[Boot, list[int]] = defaultdict(list)
-        for store_id, agent, boot_id, seq in rows:
-            following[store_id, agent, boot_id].append(seq)
         unfinished = []
-        for boot, seqs in following.items():
-            run = sum(
-                1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(sorted(seqs), count(complete[boot] + 1)))
-            )
-            complete[boot] += run
+        for *found, run in rows:
+            complete[*found,] += run
             if run == PAGE:
-                unfinished.append(boot)
+                unfinished.append((*found,))
     moved = [(*boot, seq) for boot, seq in complete.items() if seq != before[boot] or boot in new]
     if moved:
         connection.execute(_ADVANCE, _columns(moved))
@@ -165,6 +172,17 @@ def latest(connection: Connection) -> dict[tuple[str, str], Committed]:
     """Per store and agent, what the agent should know about the boot that it used last."""
     rows = connection.execute(_LATEST).fetchall()
     return {(store, agent): Committed(boot, seq) for store, agent, boot, seq in rows}
+
+
+def runs(numbers: Iterable[int]) -> list[tuple[int, int]]:
+    """Numbers as runs without a gap, each its first and last."""
+    found: list[tuple[int, int]] = []
+    for number in sorted(set(numbers)):
+        if found and found[-1][1] == number - 1:
+            found[-1] = (found[-1][0], number)
+        else:
+            found.append((number, number))
+    return found
 
 
 def utc(time_us: int) -> datetime:

@@ -1,7 +1,6 @@
 """The ingest service: from the broker's messages to committed rows, and the word back to the agents."""
 
 import logging
-import queue
 import threading
 import time
 from collections.abc import Callable
@@ -11,14 +10,20 @@ import psycopg
 
 from tagtrail.hardware.clock import parse_clock
 from tagtrail.hardware.errors import Retry
+from tagtrail.hardware.prometheus import MetricsServer
 from tagtrail.hardware.shutdown import stop_on_signals
 from tagtrail.ingest import ledger
 from tagtrail.ingest.counters import Counters
 from tagtrail.ingest.database.connection import Connection, connect, explain, wait_for_database
 from tagtrail.ingest.database.migrate import check_schema
+from tagtrail.ingest.inbox import Inbox
 from tagtrail.ingest.intake import Item
+from tagtrail.ingest.known import Known
+from tagtrail.ingest.metrics import Metrics
 from tagtrail.ingest.settings import IngestSettings
 from tagtrail.ingest.subscriber import Subscriber
+from tagtrail.ingest.tuning import tune_process
+from tagtrail.ingest.upkeep import Upkeep
 from tagtrail.ingest.writer import Writer
 
 log = logging.getLogger("tagtrail.ingest")
@@ -29,6 +34,8 @@ APPLICATION: Final = "tagtrail ingest"
 IDLE_S: Final = 0.25
 QUIET_S: Final = 0.02
 """Nothing came for this long: the broker has sent all that its window lets out, so waiting for more is in vain."""
+ENOUGH_READS: Final = 10_000
+"""More in one transaction make the database hardly any faster."""
 COUNTERS_S: Final = 10.0
 RETRY_FIRST_S: Final = 0.1
 RETRY_LIMIT_S: Final = 5.0
@@ -40,6 +47,7 @@ def run(settings: IngestSettings) -> int:
     Raises:
         GiveUp: The database cannot be used as it is; the message says what to do.
     """
+    tune_process()
     stop = threading.Event()
     stop_on_signals(stop, log)
     if not _wait_for_schema(settings.dsn, stop):
@@ -69,12 +77,26 @@ class Ingest:
         self._settings = settings
         self._stop = stop
         self._clock = parse_clock(settings.clock)
-        self._received: queue.Queue[Item] = queue.Queue(settings.inflight_messages)
+        self._received = Inbox(settings.inflight_messages)
         self._subscriber = Subscriber(settings, self._received)
-        self._writer = Writer()
+        self._writer = Writer(Known())
+        self._upkeep = Upkeep(settings)
         self._connection: Connection | None = None
         self._counters = Counters()
         self._counted_s = time.monotonic()
+        self._writing = 0
+        self._metrics = Metrics(
+            waiting=lambda: len(self._received) + self._writing,
+            at_broker=lambda: self._subscriber.connected,
+            at_database=lambda: self._connection is not None,
+        )
+        self._metrics_server = self._serve_metrics()
+
+    def _serve_metrics(self) -> MetricsServer | None:
+        settings = self._settings
+        if not settings.metrics_port:
+            return None
+        return MetricsServer(settings.metrics_host, settings.metrics_port, self._metrics.text)
 
     def run(self) -> None:
         """Work until told to stop, then finish what was received.
@@ -83,6 +105,7 @@ class Ingest:
             GiveUp: The database's schema or permissions do not fit.
         """
         self._subscriber.start()
+        self._upkeep.start()
         while not self._stop.is_set():
             if self._subscriber.renewed.is_set():
                 self._subscriber.renewed.clear()
@@ -97,25 +120,31 @@ class Ingest:
 
     def close(self) -> None:
         """End both connections."""
+        if self._metrics_server is not None:
+            self._metrics_server.close()
         self._subscriber.stop()
+        self._upkeep.close()
         self._disconnect()
         self._log_counters(force=True)
 
     def _gather(self) -> list[Item]:
-        """Messages for one transaction: what comes within ``flush_s``, at most about ``flush_reads`` reads."""
+        """Messages for one transaction.
+
+        What comes within ``flush_s``, at most about ``flush_reads`` reads. Where many are there already, none is waited
+        for: what comes while they are written makes the next transaction.
+        """
         items: list[Item] = []
         rows = 0
         deadline_s = time.monotonic() + IDLE_S
         while rows < self._settings.flush_reads and len(items) < self._settings.inflight_messages:
-            wait_s = 0.0 if self._stop.is_set() else deadline_s - time.monotonic()
-            try:
-                item = self._received.get(timeout=max(0.0, wait_s if not items else min(QUIET_S, wait_s)))
-            except queue.Empty:
+            wait_s = 0.0 if self._stop.is_set() or rows >= ENOUGH_READS else max(0.0, deadline_s - time.monotonic())
+            more = self._received.take(self._settings.flush_reads - rows, min(QUIET_S, wait_s) if items else wait_s)
+            if not more:
                 break
             if not items:
                 deadline_s = time.monotonic() + self._settings.flush_s
-            items.append(item)
-            rows += item.rows
+            items += more
+            rows += sum(item.rows for item in more)
         return items
 
     def _flush(self, items: list[Item]) -> bool:
@@ -123,12 +152,16 @@ class Ingest:
         if not items:
             return True
         begun_s = time.monotonic()
+        self._writing = len(items)
         outcome = self._in_database(lambda connection: self._writer.write(connection, items))
+        self._writing = 0
         if outcome is None:
             log.warning("stopped with %d messages not written; the broker or the agents send them again", len(items))
             return False
         took_s = time.monotonic() - begun_s
-        self._counters.add(outcome, messages=len(items), took_s=took_s, now_us=self._clock.now_us())
+        now_us = self._clock.now_us()
+        self._counters.add(outcome, messages=len(items), took_s=took_s, now_us=now_us)
+        self._metrics.add(outcome, messages=len(items), took_s=took_s, now_us=now_us, skews_us=self._writer.skews_us)
         deliveries = (item.message.delivery for item in items)
         self._subscriber.acknowledge(delivery for delivery in deliveries if delivery is not None)
         self._subscriber.tell(outcome.messages())

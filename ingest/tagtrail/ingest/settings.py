@@ -1,7 +1,7 @@
 """Settings of the ingest service."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta, Struct, field
 
@@ -9,6 +9,8 @@ from tagtrail.hardware.clock import parse_clock
 from tagtrail.hardware.errors import GiveUp
 from tagtrail.hardware.mqtt_address import mqtt_address_faults
 from tagtrail.hardware.store import ID_PATTERN
+
+DAYS_MAX: Final = 36_500
 
 
 class IngestSettings(Struct, frozen=True, kw_only=True):
@@ -19,6 +21,12 @@ class IngestSettings(Struct, frozen=True, kw_only=True):
     ] = "mqtt://127.0.0.1:1883"
     mqtt_user: Annotated[str | None, Meta(description="User name at the broker.", extra={"secret": True})] = None
     mqtt_password: Annotated[str | None, Meta(description="Password at the broker.", extra={"secret": True})] = None
+    mqtt_ca: Annotated[
+        str | None,
+        Meta(
+            description="File with the certificate of the broker's authority; none given: those that the system trusts."
+        ),
+    ] = None
     dsn: Annotated[
         str,
         Meta(description="Address of the database: postgresql://USER:PASSWORD@HOST:PORT/DB.", extra={"secret": True}),
@@ -38,6 +46,15 @@ class IngestSettings(Struct, frozen=True, kw_only=True):
     inflight_messages: Annotated[
         int, Meta(description="Most messages in memory; beyond, the broker has to wait until the database is faster.")
     ] = 1_000
+    retention_days: Annotated[
+        int, Meta(description="Days for which reads are kept, and for as long after they came; 0: for good.")
+    ] = 180
+    visit_retention_days: Annotated[
+        int,
+        Meta(description="Days for which visits and trips are kept; 0: for good. Rollups name no tag, and are kept."),
+    ] = 800
+    metrics_port: Annotated[int, Meta(description="TCP port of the metrics for Prometheus, at /metrics; 0: none.")] = 0
+    metrics_host: Annotated[str, Meta(description="Address to serve the metrics at.")] = "127.0.0.1"
     clock: Annotated[str, Meta(description="'real', or 'ANCHOR_US,ORIGIN_US,RATE' of a simulated store's clock.")] = (
         "real"
     )
@@ -47,6 +64,8 @@ class IngestSettings(Struct, frozen=True, kw_only=True):
         found = mqtt_address_faults(self.mqtt)
         if self.mqtt_password is not None and self.mqtt_user is None:
             found.append("mqtt_password: there is no mqtt_user to go with it")
+        if self.mqtt_ca is not None and not self.mqtt.startswith("mqtts:"):
+            found.append("mqtt_ca: without TLS nobody asks for a certificate; make it mqtt = 'mqtts://HOST:PORT'")
         if not self.dsn:
             found.append("dsn: expected postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
         if not self.stores:
@@ -66,6 +85,19 @@ class IngestSettings(Struct, frozen=True, kw_only=True):
             found.append(f"flush_reads {self.flush_reads}: 1 to 10000000 allowed")
         if not 1 <= self.inflight_messages <= 65_535:
             found.append(f"inflight_messages {self.inflight_messages}: 1 to 65535 allowed")
+        for name, days in (
+            ("retention_days", self.retention_days),
+            ("visit_retention_days", self.visit_retention_days),
+        ):
+            if not 0 <= days <= DAYS_MAX:
+                found.append(f"{name} {days}: 1 to {DAYS_MAX} allowed, or 0 for good")
+        if self.retention_days == 0 < self.visit_retention_days or self.retention_days > self.visit_retention_days > 0:
+            found.append(
+                f"visit_retention_days {self.visit_retention_days}: visits are kept at least as long as the reads that "
+                f"they are made of, retention_days {self.retention_days}"
+            )
+        if not 0 <= self.metrics_port <= 65_535:
+            found.append(f"metrics_port {self.metrics_port}: 1 to 65535 allowed, or 0 for none")
         try:
             parse_clock(self.clock)
         except GiveUp as error:

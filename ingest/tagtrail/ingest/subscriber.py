@@ -5,11 +5,11 @@ never acknowledged over a new one: the broker sends it again, and the ledger kno
 """
 
 import logging
-import queue
 import random
 import threading
 import time
 from collections.abc import Iterable
+from functools import partial
 from typing import Final
 
 import paho.mqtt.client as mqtt
@@ -18,42 +18,53 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from tagtrail.hardware.clock import parse_clock
-from tagtrail.hardware.mqtt_address import MqttAddress, parse_mqtt_address
+from tagtrail.hardware.mqtt_address import MqttAddress, parse_mqtt_address, tls_context
 from tagtrail.hardware.wire import Committed, committed_topic, encode, reads_topic, status_topic
-from tagtrail.ingest.intake import Delivery, Item, Message, read_message
+from tagtrail.ingest.clocks import time_answer
+from tagtrail.ingest.inbox import Inbox
+from tagtrail.ingest.intake import Delivery, Message, read_messages
 from tagtrail.ingest.settings import IngestSettings
+from tagtrail.ingest.tap import TappedClient
 from tagtrail.ingest.vendor import vendor_topic
 
 log = logging.getLogger("tagtrail.ingest")
 
 KEEPALIVE_S: Final = 60
-"""While the queue is full nothing is read from the broker and no ping sent: after 1.5 times this the broker ends the
+"""While the inbox is full nothing is read from the broker and no ping sent: after 1.5 times this the broker ends the
 connection (MQTT 3.1.1, 3.1.2.10). The next one begins with everything that was not acknowledged."""
 RETRY_FIRST_S: Final = 0.25
 RETRY_LIMIT_S: Final = 10.0
 SETTLED_S: Final = 10.0
 """A connection that lasted this long worked; one that broke sooner is retried ever more slowly."""
 PUT_S: Final = 0.2
+TOGETHER: Final = 16
+"""Most messages read as one: numpy's price for a call is paid once for all. More would not stay in the cache."""
 
 
 class Subscriber:
-    """Puts what the broker sends on a queue, read but not yet acknowledged.
+    """Puts what the broker sends into an inbox, read but not yet acknowledged.
 
-    A full queue stops the reading, and so the broker: by its window of unacknowledged messages (Mosquitto's
+    A full inbox stops the reading, and so the broker: by its window of unacknowledged messages (Mosquitto's
     ``max_inflight_messages``), else by TCP.
 
     Args:
         settings: Where the broker is, and what to subscribe to.
         received: Where the messages go; its size bounds what is in memory.
 
+    Raises:
+        GiveUp: See `tls_context`.
+
     Attributes:
         renewed: Set whenever a new connection has been made; whoever acts on it clears it.
     """
 
-    def __init__(self, settings: IngestSettings, received: "queue.Queue[Item]") -> None:
+    def __init__(self, settings: IngestSettings, received: Inbox) -> None:
         self._settings = settings
+        self._address = parse_mqtt_address(settings.mqtt)
+        self._tls = tls_context(settings.mqtt_ca) if self._address.tls else None
         self._clock = parse_clock(settings.clock)
         self._received = received
+        self._messages: list[Message] = []
         self._client: mqtt.Client | None = None
         self._connection = 0
         self._closed = threading.Event()
@@ -62,6 +73,11 @@ class Subscriber:
         self._refused: str | None = None
         self._thread = threading.Thread(target=self._run, name="broker", daemon=True)
         self.renewed = threading.Event()
+
+    @property
+    def connected(self) -> bool:
+        """Whether the connection stands."""
+        return self._client is not None
 
     def start(self) -> None:
         """Start connecting, for ever."""
@@ -98,7 +114,7 @@ class Subscriber:
             client.publish(committed_topic(store, agent), encode(committed), qos=1, retain=True)
 
     def _run(self) -> None:
-        address = parse_mqtt_address(self._settings.mqtt)
+        address = self._address
         delay_s = RETRY_FIRST_S
         while not self._stopping.is_set():
             since_s = time.monotonic()
@@ -114,7 +130,7 @@ class Subscriber:
 
     def _connect(self, address: MqttAddress) -> str:
         """Make one connection and serve it; says why there is none any more."""
-        client = self._new_client(tls=address.tls)
+        client = self._new_client()
         try:
             client.connect(address.host, address.port, KEEPALIVE_S)
         except OSError as error:
@@ -128,28 +144,39 @@ class Subscriber:
         try:
             # Not paho's own thread: a connection that ended, however it did, cannot go unnoticed this way.
             while client.loop(0.5) == MQTTErrorCode.MQTT_ERR_SUCCESS:
+                self._hand_over()
                 if self._stopping.is_set():
                     client.disconnect()
         finally:
             self._client = None
 
-    def _new_client(self, *, tls: bool) -> mqtt.Client:
+    def _hand_over(self) -> None:
+        for begin in range(0, len(self._messages), TOGETHER):
+            items = read_messages(self._messages[begin : begin + TOGETHER])
+            while not self._closed.is_set() and not self._received.put(items, PUT_S):
+                pass
+        self._messages = []
+
+    def _new_client(self) -> mqtt.Client:
         settings = self._settings
-        client = mqtt.Client(
+        client = TappedClient(
             CallbackAPIVersion.VERSION2,
             client_id=settings.client_id,
-            clean_session=False,  # the broker keeps what comes while we are away, and what we have not acknowledged
+            # The broker keeps what comes while we are away, and what we have not acknowledged. Not for one of a group:
+            # it would go on dealing messages to a process that is gone, while the others could take them.
+            clean_session=settings.share is not None,
             manual_ack=True,
             reconnect_on_failure=False,
         )
         if settings.mqtt_user is not None:
             client.username_pw_set(settings.mqtt_user, settings.mqtt_password)
-        if tls:
-            client.tls_set()
+        if self._tls is not None:
+            client.tls_set_context(self._tls)
         client.max_inflight_messages_set(0)  # no limit: each agent has one retained message
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
+        client.take = partial(self._on_published, client)
         # Where this is set, `ack` and `publish` in another thread leave the socket to the thread that runs the loop.
         client.on_socket_register_write = lambda _client, _userdata, _socket: None
         return client
@@ -187,19 +214,23 @@ class Subscriber:
             self._tell("connected to the broker", logging.INFO)
         self.renewed.set()
 
-    def _on_message(self, _client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage) -> None:
+    def _on_message(self, client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage) -> None:
         try:
-            topic = message.topic
+            topic = message.topic.encode()
+        except UnicodeDecodeError:
+            topic = b"\xff"
+        self._on_published(client, topic, bytes(message.payload), message.mid if message.qos else None)
+
+    def _on_published(self, client: mqtt.Client, name: bytes, payload: bytes, mid: int | None) -> None:
+        try:
+            topic = name.decode()
         except UnicodeDecodeError:
             topic = "(not UTF-8)"
-        delivery = Delivery(self._connection, message.mid) if message.qos else None
-        item = read_message(Message(topic, bytes(message.payload), delivery, self._clock.now_us()))
-        while not self._closed.is_set():
-            try:
-                self._received.put(item, timeout=PUT_S)
-            except queue.Full:
-                continue
-            return
+        now_us = self._clock.now_us()
+        delivery = None if mid is None else Delivery(self._connection, mid)
+        if (answer := time_answer(topic, payload, now_us)) is not None:
+            client.publish(*answer)
+        self._messages.append(Message(topic, payload, delivery, now_us))
 
     def _tell(self, situation: str, level: int = logging.WARNING) -> None:
         """Log a situation once, until it changes."""

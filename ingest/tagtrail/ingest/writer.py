@@ -1,30 +1,36 @@
 """Writes messages to the database: many per transaction, each batch once."""
 
+import itertools
 import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import psycopg
-from numpy.typing import NDArray
 
 from tagtrail.hardware.wire import Committed
 from tagtrail.ingest import ledger, quarantine
+from tagtrail.ingest.clocks import Skews
+from tagtrail.ingest.columns import CONTENT_BYTES
 from tagtrail.ingest.database.connection import Connection, explain
-from tagtrail.ingest.database.copy import copy_into
+from tagtrail.ingest.database.copy import Column, Copier
 from tagtrail.ingest.database.names import antenna_names, store_names, tag_names
 from tagtrail.ingest.database.partitions import DAY_US, Partitions
 from tagtrail.ingest.intake import Batch, BatchKey, Item, Rejected, Status, reject
+from tagtrail.ingest.known import Known
 
 log = logging.getLogger("tagtrail.ingest")
 
 _STATUS = """
-INSERT INTO agent_status (store_id, agent, time, state, status) VALUES (%s, %s, %s, %s, %s::jsonb)
+INSERT INTO agent_status (store_id, agent, time, state, clock_skew_us, status) VALUES (%s, %s, %s, %s, %s, %s::jsonb)
 ON CONFLICT (store_id, agent) DO UPDATE
-SET received_at = now(), time = excluded.time, state = excluded.state, status = excluded.status
+SET received_at = now(), time = excluded.time, state = excluded.state, status = excluded.status,
+    clock_skew_us = coalesce(excluded.clock_skew_us, agent_status.clock_skew_us)
 """
+
+READ_COLUMNS: Final = ("time", "tag_id", "antenna_id", "rssi_dbm", "store_id", "count")
 
 _DATA_CLASSES: Final = ("22", "23", "54")
 """SQLSTATE classes that blame the data: data exception, integrity violation, limit exceeded (a long index key)."""
@@ -42,6 +48,7 @@ class Outcome:
         quarantined: Messages by reason.
         newest_us: Time of the newest read, microseconds since 1970 UTC; None without reads.
         committed: Per store and agent, what it should be told, by boot; the boot heard last is the last one.
+        beyond: Per store, agent and boot, numbers of batches of which some lie beyond that.
     """
 
     batches: int = 0
@@ -51,6 +58,7 @@ class Outcome:
     quarantined: Counter[str] = field(default_factory=Counter)
     newest_us: int | None = None
     committed: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)
+    beyond: dict[tuple[str, str, str], list[int]] = field(default_factory=dict)
 
     def add(self, other: "Outcome") -> None:
         """Add what a later transaction has committed."""
@@ -62,20 +70,43 @@ class Outcome:
         self.newest_us = max((us for us in (self.newest_us, other.newest_us) if us is not None), default=None)
         for agent, boots in other.committed.items():
             self.committed.setdefault(agent, {}).update(boots)
+        for boot, seqs in other.beyond.items():
+            self.beyond.setdefault(boot, []).extend(seqs)
 
     def messages(self) -> list[tuple[str, str, Committed]]:
         """(store, agent, what to tell it)."""
-        return [(*agent, Committed(*boot)) for agent, boots in self.committed.items() for boot in boots.items()]
+        return [
+            (
+                *agent,
+                Committed(
+                    boot, seq, ledger.runs(later for later in self.beyond.get((*agent, boot), ()) if later > seq)
+                ),
+            )
+            for agent, boots in self.committed.items()
+            for boot, seq in boots.items()
+        ]
 
 
 class Writer:
-    """Writes to the database, with the ids that it has met in memory."""
+    """Writes to the database, with the ids that it has met in memory.
 
-    def __init__(self) -> None:
+    Args:
+        known: Which stores and readers are let in; None lets all in.
+    """
+
+    def __init__(self, known: Known | None = None) -> None:
         self._stores = store_names()
         self._antennas = antenna_names()
         self._tags = tag_names()
         self._partitions = Partitions()
+        self._skews = Skews()
+        self._known = known
+        self._copier = Copier("tag_read", READ_COLUMNS)
+
+    @property
+    def skews_us(self) -> dict[tuple[str, str], int]:
+        """How much later it is here than on the clock of an agent's machine, by store and agent."""
+        return self._skews.measured()
 
     def write(self, connection: Connection, items: Sequence[Item]) -> Outcome:
         """Commit these messages; when this returns, they may be acknowledged.
@@ -90,6 +121,8 @@ class Writer:
             Retry: The database failed. Whatever was committed before that does no harm when written again.
             GiveUp: The database's schema or permissions do not fit.
         """
+        if self._known is not None:
+            items = self._known.sift(connection, items)
         try:
             return self._commit(connection, items)
         except _RefusedError as refused:
@@ -147,7 +180,12 @@ class Writer:
         # What a reader published by itself is known by its content, so it cannot come again with another one.
         known = [batch for batch in known if batch.confirmed is not None]
         there = ledger.contents(connection, [(stores[batch.key.store], *batch.key[1:]) for batch in known])
-        reused = [batch for batch in known if there[stores[batch.key.store], *batch.key[1:]] != batch.content]
+        # Of batches that retention has thinned out of the ledger, the content is not known any more.
+        reused = [
+            batch
+            for batch in known
+            if (key := (stores[batch.key.store], *batch.key[1:])) in there and _differs(batch, there[key])
+        ]
         rejected += [
             Rejected(
                 batch.message,
@@ -160,14 +198,14 @@ class Writer:
 
         self._copy_reads(connection, fresh, stores)
         quarantine.keep(connection, rejected)
-        _write_statuses(connection, statuses, stores)
+        self._write_statuses(connection, statuses, stores)
         outcome = Outcome(
             batches=len(fresh),
             reads=sum(batch.rows for batch in fresh),
             duplicates=len(came) - len(fresh) - len(reused),
             statuses=len(statuses),
             quarantined=Counter(item.reason for item in rejected),
-            newest_us=max((int(batch.time.max().astype(np.int64)) for batch in fresh), default=None),
+            newest_us=max((batch.extent.last_us for batch in fresh), default=None),
         )
         # Last, and in the order of the messages: these rows are locked until the commit.
         confirmed: dict[ledger.Boot, int] = {}
@@ -175,6 +213,7 @@ class Writer:
             if isinstance(item, Batch | Rejected) and item.key is not None and item.confirmed is not None:
                 boot = (stores[item.key.store], item.key.agent, item.key.boot)
                 confirmed[boot] = max(confirmed.pop(boot, 0), item.confirmed)
+                outcome.beyond.setdefault(item.key[:3], []).append(item.key.seq)
         complete = ledger.advance(connection, confirmed)
         names = {store_id: store for store, store_id in stores.items()}
         for store_id, agent, boot_id in confirmed:
@@ -182,33 +221,45 @@ class Writer:
             boots[boot_id] = complete[store_id, agent, boot_id]
         return outcome
 
+    def _write_statuses(self, connection: Connection, statuses: Sequence[Status], stores: dict[str, int]) -> None:
+        rows = {}
+        for item in statuses:
+            status, agent = item.status, (stores[item.store], item.status.agent)
+            skew_us = self._skews.measure(item.store, status, item.message.received_us)
+            payload = item.message.payload.decode()
+            rows[agent] = (*agent, ledger.utc(status.time_us), status.state, skew_us, payload)
+        if rows:
+            with connection.cursor() as cursor:
+                cursor.executemany(_STATUS, [row for _, row in sorted(rows.items())])
+
     def _copy_reads(self, connection: Connection, batches: Sequence[Batch], stores: dict[str, int]) -> None:
         if not batches:
             return
-        store_ids = [stores[batch.key.store] for batch in batches]
-        antennas = self._antennas.ids(
-            connection,
-            {
-                (store_id, *antenna)
-                for store_id, batch in zip(store_ids, batches, strict=True)
-                for antenna in batch.antennas
-            },
-        )
-        tags = self._tags.ids(connection, {epc for batch in batches for epc in batch.tags})
-        columns: dict[str, list[NDArray[Any]]] = {
-            "time": [batch.time for batch in batches],
-            "tag_id": [np.array([tags[epc] for epc in batch.tags], np.int64)[batch.tag] for batch in batches],
-            "antenna_id": [
-                np.array([antennas[store_id, *antenna] for antenna in batch.antennas], np.int32)[batch.antenna]
-                for store_id, batch in zip(store_ids, batches, strict=True)
-            ],
-            "rssi_dbm": [batch.rssi_dbm for batch in batches],
-            "store_id": [
-                np.full(batch.rows, store_id, np.int16) for store_id, batch in zip(store_ids, batches, strict=True)
-            ],
-            "count": [batch.count for batch in batches],
+        together: dict[int, list[Batch]] = {}
+        for batch in batches:
+            together.setdefault(id(batch.columns), []).append(batch)
+        reads = [part[0].columns.of([batch.extent.rows for batch in part]) for part in together.values()]
+        antennas = [(stores[store], reader, port) for part in reads for store, reader, port in part.antennas]
+        antenna_ids = np.array(self._antennas.column(connection, antennas), np.int32)
+        store_ids = np.array([store_id for store_id, *_ in antennas], np.int16)
+        tag_ids = np.array(self._tags.column(connection, [epc for part in reads for epc in part.tags]), np.int64)
+        antenna = _joined([part.antenna for part in reads], [len(part.antennas) for part in reads])
+        tag = _joined([part.tag for part in reads], [len(part.tags) for part in reads])
+        columns: dict[str, Column] = {
+            "time": np.concatenate([part.time for part in reads]),
+            "tag_id": tag_ids[tag],
+            "antenna_id": antenna_ids[antenna],
+            "rssi_dbm": np.concatenate([part.rssi_dbm for part in reads]),
+            "store_id": store_ids[antenna],
+            "count": np.concatenate([part.count for part in reads]),
         }
-        copy_into(connection, "tag_read", {name: np.concatenate(parts) for name, parts in columns.items()})
+        self._copier.copy(connection, [columns[name] for name in READ_COLUMNS])
+
+
+def _joined(indexes: Sequence[Column], dictionaries: Sequence[int]) -> Column:
+    """Indexes into dictionaries that follow one another."""
+    begins = itertools.accumulate(dictionaries, initial=0)
+    return np.concatenate([index + begin for index, begin in zip(indexes, begins)])  # noqa: B905 - one begin too many
 
 
 class _RefusedError(Exception):
@@ -233,9 +284,7 @@ def _blame(item: Item, explanation: str) -> Rejected:
 def _days(item: Item) -> Sequence[int]:
     if not isinstance(item, Batch):
         return ()
-    times = item.time.view(np.int64)
-    first, last = int(times.min()) // DAY_US, int(times.max()) // DAY_US
-    return range(first, last + 1)
+    return range(item.extent.first_us // DAY_US, item.extent.last_us // DAY_US + 1)
 
 
 def _once(batches: Sequence[Batch]) -> tuple[dict[BatchKey, Batch], list[Batch]]:
@@ -243,30 +292,27 @@ def _once(batches: Sequence[Batch]) -> tuple[dict[BatchKey, Batch], list[Batch]]
     by_key: dict[BatchKey, Batch] = {}
     twins: dict[tuple[BatchKey, bytes], Batch] = {}
     for batch in batches:
-        if by_key.setdefault(batch.key, batch).content != batch.content:
-            twins.setdefault((batch.key, batch.content), batch)
+        content = batch.extent.content
+        if by_key.setdefault(batch.key, batch).extent.content != content:
+            twins.setdefault((batch.key, content), batch)
     return by_key, list(twins.values())
 
 
+def _differs(batch: Batch, content: bytes | None) -> bool:
+    """Whether other reads are there under the batch's key; what an earlier version hashed in its way is not told."""
+    return content is None or (len(content) == CONTENT_BYTES and content != batch.extent.content)
+
+
 def _entry(batch: Batch, stores: dict[str, int]) -> ledger.Entry:
-    times = batch.time.view(np.int64)
+    extent = batch.extent
     return ledger.Entry(
         stores[batch.key.store],
         *batch.key[1:],
         rows=batch.rows,
-        reads=int(batch.count.sum(dtype=np.int64)),
-        first_time=ledger.utc(int(times.min())),
-        last_time=ledger.utc(int(times.max())),
-        content=batch.content,
+        reads=extent.reads,
+        first_time=ledger.utc(extent.first_us),
+        last_time=ledger.utc(extent.last_us),
+        content=extent.content,
+        clock=batch.clock.state,
+        clock_shift_us=batch.clock.shift_us,
     )
-
-
-def _write_statuses(connection: Connection, statuses: Sequence[Status], stores: dict[str, int]) -> None:
-    last = {(stores[item.store], item.status.agent): item for item in statuses}
-    rows = [
-        (*agent, ledger.utc(item.status.time_us), item.status.state, item.message.payload.decode())
-        for agent, item in sorted(last.items(), key=lambda pair: pair[0])
-    ]
-    if rows:
-        with connection.cursor() as cursor:
-            cursor.executemany(_STATUS, rows)

@@ -35,7 +35,7 @@ COMMANDS: Final = {
     "simulate": ("a store that does not exist; replay of recordings", "tagtrail.stack.commands.simulate"),
     "decode": ("raw bytes of a reader to JSON lines", "tagtrail.stack.commands.decode"),
     "store": ("check a store file, or put it into the database", "tagtrail.stack.commands.store"),
-    "db": ("the database's schema", "tagtrail.stack.commands.db"),
+    "db": ("the database: schema, backup, restore", "tagtrail.stack.commands.db"),
     "doctor": ("what this machine has, and what is missing", "tagtrail.stack.commands.doctor"),
 }
 

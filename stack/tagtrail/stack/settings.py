@@ -26,7 +26,7 @@ from tagtrail.hardware.errors import FaultsError, GiveUp
 
 S = TypeVar("S", bound=msgspec.Struct)
 
-SHARED: Final = ("store", "mqtt", "mqtt_user", "mqtt_password", "dsn", "clock")
+SHARED: Final = ("store", "mqtt", "mqtt_user", "mqtt_password", "mqtt_ca", "dsn", "clock")
 SECTIONS: Final = ("edge", "ingest", "analyze", "api", "simulate", "replay")
 
 

@@ -3,7 +3,7 @@
 Several processes may meet a new name at once; each gets the one id that the database gave it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Generic, TypeVar
 
 from psycopg import sql
@@ -71,6 +71,14 @@ class Names(Generic[K]):
             self._met.update(added)
             known.update(added)
         return known
+
+    def column(self, connection: Connection, names: Sequence[K]) -> list[int]:
+        """As `ids`, one after the other: for many names, most of them known and some there several times."""
+        found = list(map(self._young.get, names))
+        if None in found:
+            known = self.ids(connection, {name for name, number in zip(names, found, strict=True) if number is None})
+            return [known[name] if number is None else number for name, number in zip(names, found, strict=True)]
+        return found  # type: ignore[return-value]
 
     def commit(self) -> None:
         """The transaction was committed: remember what it met."""

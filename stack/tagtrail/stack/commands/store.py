@@ -36,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     if options.action == "add":
         from tagtrail.ingest.database import connection, layouts
 
-        valid_from = _moment(options.valid_from)
+        valid_from = datetime.now(UTC) if options.valid_from is None else moment("--valid-from", options.valid_from)
         with connection.connect(database_address()) as database:
             layouts.add_layout(database, options.file.read_text(encoding="utf-8"), valid_from)
         print(f"layout of {store.id!r} valid from {valid_from.isoformat()}")
@@ -57,13 +57,16 @@ def database_address() -> str:
     return dsn
 
 
-def _moment(text: str | None) -> datetime:
-    if text is None:
-        return datetime.now(UTC)
+def moment(option: str, text: str) -> datetime:
+    """A time as an option gives it.
+
+    Raises:
+        GiveUp: It is none, or has no time zone.
+    """
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise GiveUp(f"--valid-from {text!r} is not a time such as 2026-03-01T09:00:00+08:00") from None
+        raise GiveUp(f"{option} {text!r} is not a time such as 2026-03-01T09:00:00+08:00") from None
     if moment.tzinfo is None:
-        raise GiveUp(f"--valid-from {text!r} has no time zone; write e.g. {text}+08:00")
+        raise GiveUp(f"{option} {text!r} has no time zone; write e.g. {text}+08:00")
     return moment

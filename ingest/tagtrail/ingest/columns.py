@@ -1,0 +1,264 @@
+"""Reads of many batches as numpy columns, made and checked for all batches at once. Pure.
+
+What Python does per value is what limits ingest: one conversion and one look per column of some ten thousand reads cost
+a fifth of what the same cost batch by batch and value by value.
+"""
+
+import hashlib
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from tagtrail.hardware.errors import BadData
+from tagtrail.hardware.reads import RSSI_MAX_DBM, RSSI_MIN_DBM, are_epcs
+from tagtrail.hardware.wire import ANTENNA_MAX, COUNT_MAX, ReadBatch, check_frame, check_times
+
+Ints = NDArray[np.integer[Any]]
+
+PORTS: Final = ANTENNA_MAX + 1
+CONTENT_BYTES: Final = 12
+
+
+class Antenna(NamedTuple):
+    """An antenna by its names."""
+
+    store: str
+    reader: str
+    port: int
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """Reads of one or more batches, one batch after the other.
+
+    Attributes:
+        time: ``datetime64[us]`` UTC per read.
+        tags: EPCs; one may be there several times.
+        tag: Index into ``tags`` per read.
+        antennas: Each once.
+        antenna: Index into ``antennas`` per read.
+        rssi_dbm: float32 per read; NaN where the reader gave none.
+        count: int16 per read.
+    """
+
+    time: NDArray[np.datetime64]
+    tags: list[str]
+    tag: Ints
+    antennas: list[Antenna]
+    antenna: Ints
+    rssi_dbm: NDArray[np.float32]
+    count: NDArray[np.int16]
+
+    def __len__(self) -> int:
+        """Number of reads."""
+        return len(self.time)
+
+    def of(self, parts: Sequence[slice]) -> "Columns":
+        """The reads of some of the batches, and no names but theirs."""
+        if sum(part.stop - part.start for part in parts) == len(self):
+            return self
+        return self.at(np.concatenate([np.arange(part.start, part.stop) for part in parts]))
+
+    def at(self, rows: NDArray[np.integer[Any]]) -> "Columns":
+        """Some of the reads, and no names but theirs."""
+        tags, tag = np.unique(self.tag[rows], return_inverse=True)
+        antennas, antenna = np.unique(self.antenna[rows], return_inverse=True)
+        return Columns(
+            time=self.time[rows],
+            tags=[self.tags[index] for index in tags.tolist()],
+            tag=tag,
+            antennas=[self.antennas[index] for index in antennas.tolist()],
+            antenna=antenna,
+            rssi_dbm=self.rssi_dbm[rows],
+            count=self.count[rows],
+        )
+
+
+class Extent(NamedTuple):
+    """One batch within `Columns`.
+
+    Attributes:
+        rows: Which reads are its.
+        reads: Sum of their counts.
+        first_us: Time of the earliest, microseconds UTC.
+        last_us: Time of the latest.
+        content: Hash of all that the agent said about them, to tell a repetition from other reads under the same key.
+            What an agent may add when it sends a batch again (``first``, ``shift``, ``clock``) is not in it.
+    """
+
+    rows: slice
+    reads: int
+    first_us: int
+    last_us: int
+    content: bytes
+
+
+def whole(columns: Columns, content: bytes) -> Extent:
+    """All of some columns as one batch."""
+    times_us = columns.time.view(np.int64)
+    return Extent(
+        rows=slice(0, len(columns)),
+        reads=int(columns.count.sum(dtype=np.int64)),
+        first_us=int(times_us.min()),
+        last_us=int(times_us.max()),
+        content=content,
+    )
+
+
+class SuspectError(Exception):
+    """At least one of the batches is not as `check_batch` wants it."""
+
+
+def pack(stores: Sequence[str], batches: Sequence[ReadBatch], *, checked: bool = False) -> tuple[Columns, list[Extent]]:
+    """Make columns of batches.
+
+    Args:
+        stores: Where each batch comes from.
+        batches: At least one.
+        checked: They are known to be right.
+
+    Returns:
+        The columns, and where in them each batch is.
+
+    Raises:
+        SuspectError: `check_batch` refuses at least one of the batches; which, and why, is for that to say.
+    """
+    try:
+        return _pack(stores, batches, checked=checked)
+    except (BadData, OverflowError) as error:
+        raise SuspectError(str(error)) from None
+
+
+def _pack(stores: Sequence[str], batches: Sequence[ReadBatch], *, checked: bool) -> tuple[Columns, list[Extent]]:
+    if not checked:
+        for batch in batches:
+            check_frame(batch)
+        _require(are_epcs(chain.from_iterable(batch.tags for batch in batches)))
+    tags, readers, ports, counts = (
+        [_small(column) for column in columns]
+        for columns in zip(*((batch.tag, batch.reader, batch.antenna, batch.count) for batch in batches), strict=True)
+    )
+    rssis = [_floats(batch.rssi) for batch in batches]
+    times = [_times(batch) for batch in batches]
+
+    sizes = np.array([len(batch.tag) for batch in batches])
+    starts = np.cumsum(sizes) - sizes
+    tag, reader, port, count = map(np.concatenate, (tags, readers, ports, counts))
+    rssi_dbm = np.concatenate(rssis)
+    dt = np.concatenate([dt for _, dt in times])
+    first, last = np.minimum.reduceat(dt, starts).tolist(), np.maximum.reduceat(dt, starts).tolist()
+    if not checked:
+        for batch, (zero, _), dt_min, dt_max in zip(batches, times, first, last, strict=True):
+            known = zero - batch.t0 - batch.shift
+            check_times(batch, known + dt_min, known + dt_max)
+        _check_index(tag, starts, [len(batch.tags) for batch in batches])
+        _check_index(reader, starts, [len(batch.readers) for batch in batches])
+        _require(port.min() >= 1 and port.max() <= ANTENNA_MAX)
+        _require(count.min() >= 1 and count.max() <= COUNT_MAX)
+        _require(not ((rssi_dbm < RSSI_MIN_DBM) | (rssi_dbm > RSSI_MAX_DBM)).any())
+
+    zeros = [zero for zero, _ in times]
+    antennas, antenna = _antennas(stores, batches, reader, port, sizes)
+    columns = Columns(
+        time=(dt + np.repeat(np.array(zeros, np.int64), sizes)).view("datetime64[us]"),
+        tags=[epc for batch in batches for epc in batch.tags],
+        tag=tag + _bases([len(batch.tags) for batch in batches], sizes),
+        antennas=antennas,
+        antenna=antenna,
+        rssi_dbm=rssi_dbm.astype(np.float32),
+        count=count.astype(np.int16),
+    )
+    reads = np.add.reduceat(count, starts, dtype=np.int64).tolist()
+    extents = [
+        Extent(
+            rows=slice(start, start + size),
+            reads=reads[index],
+            first_us=zeros[index] + first[index],
+            last_us=zeros[index] + last[index],
+            content=_content(
+                batches[index],
+                (tags[index], readers[index], ports[index], times[index][1], rssis[index], counts[index]),
+            ),
+        )
+        for index, (start, size) in enumerate(zip(starts.tolist(), sizes.tolist(), strict=True))
+    ]
+    return columns, extents
+
+
+def _require(true: object) -> None:
+    if not true:
+        raise SuspectError
+
+
+def _small(values: list[int]) -> Ints:
+    """Nearly all columns of numbers fit in bytes, and that is five times as fast as numpy's own way."""
+    try:
+        return np.frombuffer(bytes(values), np.uint8)
+    except ValueError:
+        return np.array(values, np.int64)
+
+
+def _floats(values: list[float | None]) -> NDArray[np.float64]:
+    try:
+        return np.frombuffer(struct.pack(f"{len(values)}d", *values), np.float64)
+    except struct.error:
+        return np.array(values, np.float64)  # None becomes NaN
+
+
+def _times(batch: ReadBatch) -> tuple[int, NDArray[np.int64]]:
+    """Microseconds UTC, and per read what is to be added."""
+    if abs(batch.t0) < 2**62:
+        try:
+            return batch.t0 + batch.shift, np.frombuffer(struct.pack(f"{len(batch.dt)}q", *batch.dt), np.int64)
+        except struct.error:
+            pass
+    # An absurd t0 that an equally absurd dt makes good.
+    return batch.shift, np.array([batch.t0 + dt for dt in batch.dt], np.int64)
+
+
+def _check_index(index: Ints, starts: Ints, sizes: list[int]) -> None:
+    _require(index.min() >= 0 and bool((np.maximum.reduceat(index, starts) < sizes).all()))
+
+
+def _bases(dictionaries: list[int], sizes: Ints) -> Ints:
+    """Per read, where the dictionary of its batch begins when all of them follow one another."""
+    return np.repeat(np.cumsum(dictionaries) - dictionaries, sizes)
+
+
+def _antennas(
+    stores: Sequence[str], batches: Sequence[ReadBatch], reader: Ints, port: Ints, sizes: Ints
+) -> tuple[list[Antenna], Ints]:
+    numbers: dict[tuple[str, str], int] = {}
+    of_batches = [
+        numbers.setdefault((store, name), len(numbers))
+        for store, batch in zip(stores, batches, strict=True)
+        for name in batch.readers
+    ]
+    of_reads = np.array(of_batches)[reader + _bases([len(batch.readers) for batch in batches], sizes)]
+    codes, antenna = _distinct(of_reads * PORTS + port, len(numbers) * PORTS)
+    names = list(numbers)
+    found = [(*names[code // PORTS], code % PORTS) for code in codes.tolist()]
+    return [Antenna(store, name, port) for store, name, port in found], antenna
+
+
+def _distinct(codes: Ints, end: int) -> tuple[Ints, Ints]:
+    """`np.unique` with its inverse, without sorting where the codes are dense."""
+    if end > 8 * len(codes) + 2**16:
+        return np.unique(codes, return_inverse=True)
+    there = np.zeros(end, bool)
+    there[codes] = True
+    distinct = np.flatnonzero(there)
+    rank = np.empty(end, np.int32)
+    rank[distinct] = np.arange(len(distinct))
+    return distinct, rank[codes]
+
+
+def _content(batch: ReadBatch, columns: Sequence[NDArray[Any]]) -> bytes:
+    head = msgspec.json.encode((batch.t0, batch.tags, batch.readers, [column.dtype.char for column in columns]))
+    return hashlib.sha256(b"".join((head, *(column.data for column in columns)))).digest()[:CONTENT_BYTES]

@@ -1,0 +1,79 @@
+"""What is published goes one way, all other packets the other, wherever the network cuts the stream."""
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tagtrail.ingest.tap import Tap
+
+Published = tuple[bytes, bytes, int | None]
+
+
+def packet(header: int, body: bytes) -> bytes:
+    length, rest = b"", len(body)
+    while True:
+        rest, digit = divmod(rest, 128)
+        length += bytes([digit | (0x80 if rest else 0)])
+        if not rest:
+            return bytes([header]) + length + body
+
+
+def publish(topic: bytes, payload: bytes, mid: int | None) -> bytes:
+    body = len(topic).to_bytes(2) + topic + (b"" if mid is None else mid.to_bytes(2)) + payload
+    return packet(0x30 if mid is None else 0x32, body)
+
+
+published = st.tuples(st.binary(max_size=5), st.binary(max_size=400), st.none() | st.integers(1, 65_535))
+other = st.tuples(st.sampled_from([0x20, 0x40, 0x90, 0xD0, 0x34]), st.binary(max_size=200))
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    yield ours, theirs
+    ours.close()
+    theirs.close()
+
+
+def drain(tap: Tap, size: int) -> bytes:
+    data = b""
+    while True:
+        try:
+            part = tap.recv(size)
+        except BlockingIOError:
+            return data
+        assert part, "the connection has ended"
+        data += part
+
+
+@given(packets=st.lists(published | other, max_size=8), cuts=st.lists(st.integers(1, 300)), size=st.integers(1, 100))
+def test_each_packet_goes_its_way(packets: list[tuple[object, ...]], cuts: list[int], size: int) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.settimeout(0)
+        taken: list[Published] = []
+        tap = Tap(ours, lambda *published: taken.append(published))
+        stream = b"".join(publish(*part) if len(part) == 3 else packet(*part) for part in packets)  # type: ignore[arg-type]
+        rest = b""
+        for cut in [*cuts, len(stream)]:
+            theirs.sendall(stream[:cut])
+            stream = stream[cut:]
+            rest += drain(tap, size)
+        assert taken == [part for part in packets if len(part) == 3]
+        assert rest == b"".join(packet(*part) for part in packets if len(part) == 2)  # type: ignore[arg-type]
+
+
+def test_the_end_of_the_connection_is_told(pair: tuple[socket.socket, socket.socket]) -> None:
+    tap = Tap(pair[0], lambda *_: None)
+    pair[1].close()
+    assert tap.recv(1) == b""
+
+
+@pytest.mark.parametrize("garbage", [b"\x30\xff\xff\xff\xff\x01abc", b"\x32\x03\x00\x05a", b"\x32\x01\x00"])
+def test_garbage_is_left_to_paho(pair: tuple[socket.socket, socket.socket], garbage: bytes) -> None:
+    tap = Tap(pair[0], lambda *_: pytest.fail("taken"))
+    pair[1].sendall(garbage)
+    assert tap.recv(100) == garbage
