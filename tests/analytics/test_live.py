@@ -50,11 +50,14 @@ class Delivery:
         self._seq = 0
         self._writer = Writer()
 
-    def bring(self, reads: Sequence[TagRead]) -> None:
+    def bring(self, reads: Sequence[TagRead], *, wait: bool = True) -> None:
+        """Commit a batch, and wait until the server has no older transaction, also not in other databases."""
         self._seq += 1
         payload = encode(pack_reads(reads, agent=self._agent, boot="b1", seq=self._seq))
         items = [read_message(Message(reads_topic("row", self._agent), payload))] * 2  # the broker may say it twice
         assert self._writer.write(self._connection, items).batches == 1
+        if wait:
+            wait_for(self._connection, "SELECT max(xid) < pg_snapshot_xmin(pg_current_snapshot()) FROM batch")
 
 
 def analyzer(connection: Connection) -> StoreAnalyzer:
@@ -77,6 +80,9 @@ def batches_of(reads: Sequence[TagRead], seconds: float) -> list[list[TagRead]]:
 
 def finish(analyzer: StoreAnalyzer) -> None:
     """Look until there is no news, and then believe that the store is empty."""
+    analyzer.step(LATE_US, is_quiet=False)
+    # Until then somebody, perhaps in another database of the server, might still commit an older batch.
+    wait_for(analyzer._connection, "SELECT max(xid) < pg_snapshot_xmin(pg_current_snapshot()) FROM batch")
     while analyzer.step(LATE_US, is_quiet=False):
         pass
     analyzer.settle(LATE_US)
@@ -212,7 +218,7 @@ def test_a_transaction_that_commits_late_is_not_missed(schema: str, shop: Connec
     running = analyzer(shop)
     with connect(schema) as slow:
         slow.execute("SELECT pg_current_xact_id()")  # a writer that began before, and commits after, another one
-        Delivery(shop, "edge-1").bring(reads[:half])
+        Delivery(shop, "edge-1").bring(reads[:half], wait=False)
         running.step(LATE_US, is_quiet=False)
         assert visits_in(shop) == []  # not before everybody older is done
         slow.commit()
@@ -273,7 +279,7 @@ def test_a_restored_dump_is_analysed_again(
     shop.execute("UPDATE batch SET xid = (xid::text::bigint + 900000000)::text::xid8")  # the cluster that was left
     if is_cursor_ahead:
         shop.execute("UPDATE analysis_cursor SET xid = (SELECT max(xid) FROM batch)")
-    delivery.bring(third)
+    delivery.bring(third, wait=False)
     running = restart(shop)
     finish(running)
     assert (visits_in(shop), trips_in(shop)) == expected([*first, *second, *third])

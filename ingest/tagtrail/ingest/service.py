@@ -85,6 +85,8 @@ class Ingest:
         self._counters = Counters()
         self._counted_s = time.monotonic()
         self._writing = 0
+        self._overtaken = False
+        """Perhaps another process of the group told the agents more, and we told them less after that."""
         self._metrics = Metrics(
             waiting=lambda: len(self._received) + self._writing,
             at_broker=lambda: self._subscriber.connected,
@@ -111,7 +113,11 @@ class Ingest:
                 self._subscriber.renewed.clear()
                 # Agents may have missed what was said while there was no connection, or before we were killed.
                 self._in_database(self._tell_all)
-            self._flush(self._gather())
+            items = self._gather()
+            self._flush(items)
+            if not items and self._overtaken:
+                self._overtaken = False
+                self._in_database(self._tell_all)
             self._log_counters()
         self._subscriber.close()
         while items := self._gather():
@@ -165,6 +171,7 @@ class Ingest:
         deliveries = (item.message.delivery for item in items)
         self._subscriber.acknowledge(delivery for delivery in deliveries if delivery is not None)
         self._subscriber.tell(outcome.messages())
+        self._overtaken = self._settings.share is not None
         return True
 
     def _tell_all(self, connection: Connection) -> bool:
