@@ -25,7 +25,7 @@ demo: $(STAMP) ## a simulated store through the whole stack; ARGS="--once" runs 
 	@$(PY) -P -m tagtrail.stack demo $(ARGS)
 
 test: lint ## lint, then all tests; ARGS goes to pytest
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile $(ARGS)
 
 chaos: $(STAMP) ## kill everything at random for SECONDS (1800), and every fault by itself
 	@TAGTRAIL_CHAOS_SECONDS=$(SECONDS) $(PY) -m pytest tests/chaos $(ARGS)

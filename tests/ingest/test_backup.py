@@ -14,10 +14,11 @@ from fixture_agent import T0_US, FakeAgent
 from fixture_database import embedded_server, new_database
 from rollups import assert_visits_are_rolled_up, count_antennas
 from tagtrail.hardware.errors import GiveUp
+from tagtrail.ingest.database import backup as backup_module
 from tagtrail.ingest.database.backup import backup, restore
 from tagtrail.ingest.database.connection import Connection, connect
 from tagtrail.ingest.database.layouts import add_layout
-from tagtrail.ingest.database.migrate import migrate, migrations, status
+from tagtrail.ingest.database.migrate import Migration, migrate, migrations, status
 from tagtrail.ingest.intake import Message, read_message
 from tagtrail.ingest.writer import Writer
 from walks import START, store_text
@@ -181,6 +182,26 @@ def test_a_database_in_use_is_refused(filled: str, target: str, tmp_path: Path) 
     with connect(target, application="tagtrail ingest"):
         with pytest.raises(GiveUp, match="in use by tagtrail ingest: stop what works on it first"):
             restore(target, tmp_path / "b", silent)
+
+
+def test_what_an_ingest_commits_meanwhile_is_not_emptied(
+    filled: str, target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its agents were told that it is safe; a unit with Restart=always starts it in the gap."""
+    backup(filled, tmp_path / "b", silent)
+    begun = FakeAgent(name="edge-3")
+
+    def migrated_and_written(dsn: str, known: list[Migration] | None = None) -> list[str]:
+        applied = migrate(dsn, known)
+        with connect(dsn, autocommit=True) as connection:
+            Writer().write(connection, [read_message(Message(begun.topic, begun.payload(1)))])
+        return applied
+
+    monkeypatch.setattr(backup_module, "migrate", migrated_and_written)
+    with pytest.raises(GiveUp, match="somebody began to write"):
+        restore(target, tmp_path / "b", silent)
+    with connect(target) as connection:
+        assert connection.execute("SELECT agent FROM batch").fetchall() == [("edge-3",)]
 
 
 def test_no_file_is_overwritten_and_no_half_one_is_left(filled: str, database: str, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import hashlib
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +30,7 @@ FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
 CHUNK: Final = 1 << 20
 READS: Final = "tag_read"
+FILLED_BY_MIGRATIONS: Final = ("schema_version", "retention")
 
 Tell = Callable[[str, int, int], None]
 """Called with a table, the members done and the members there are."""
@@ -294,15 +295,23 @@ def _make_room(dsn: str, *, replace: bool) -> None:
             names = ", ".join(name for (name,) in users)
             raise GiveUp(f"{address(dsn)} is in use by {names}: stop what works on it first")
         tables = _tables(connection)
-        kept = ("schema_version", "retention")  # filled by migrations
-        for table in tables:
-            rows = sql.SQL("SELECT FROM {} LIMIT 1").format(sql.Identifier(table))
-            if table not in kept and not replace and connection.execute(rows).fetchone() is not None:
-                raise GiveUp(f"{address(dsn)} is not empty, it has rows in {table}: choose another, or add --replace")
+        if not replace and (filled := _filled(connection, tables)):
+            raise GiveUp(f"{address(dsn)} is not empty, it has rows in {filled[0]}: choose another, or add --replace")
         for table in [*tables, "schema_version"]:
             connection.execute(sql.SQL("DROP TABLE IF EXISTS {} CASCADE").format(sql.Identifier(table)))
         for function in _created("FUNCTION"):
             connection.execute(sql.SQL("DROP FUNCTION IF EXISTS {}").format(sql.Identifier(function)))
+
+
+def _filled(connection: Connection, tables: Iterable[str]) -> list[str]:
+    """Tables with rows, but for those that migrations fill."""
+    some_row = sql.SQL("SELECT FROM {} LIMIT 1")
+    return [
+        table
+        for table in tables
+        if table not in FILLED_BY_MIGRATIONS
+        and connection.execute(some_row.format(sql.Identifier(table))).fetchone() is not None
+    ]
 
 
 def _load(connection: Connection, archive: zipfile.ZipFile, manifest: Manifest, tell: Tell) -> None:
@@ -311,7 +320,11 @@ def _load(connection: Connection, archive: zipfile.ZipFile, manifest: Manifest, 
     with connection.transaction():
         connection.execute("SET LOCAL tagtrail.rollups = 'keep'")
         tables = list(dict.fromkeys(member.table for member in members.values()))
-        connection.execute(sql.SQL("TRUNCATE {}").format(sql.SQL(", ").join(map(sql.Identifier, tables))))
+        names = sql.SQL(", ").join(map(sql.Identifier, tables))
+        connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(names))
+        if _filled(connection, tables):  # an ingest that was started meanwhile has told its agents that these are safe
+            raise GiveUp("somebody began to write to the database that is being restored: stop ingest, and begin again")
+        connection.execute(sql.SQL("TRUNCATE {}").format(names))
         for done, (name, member) in enumerate(members.items(), len(members)):
             tell(member.table, done, 2 * len(members))
             query = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
