@@ -57,7 +57,7 @@ class Witness:
 
     def attend(self) -> None:
         """Listen to every spool that is opened in this process from now on."""
-        opening, appending, renumbering = Spool.__init__, Spool.append, Spool.renumber
+        opening, appending, ending = Spool.__init__, Spool.append, Spool.end_boot
         witness = self
 
         def __init__(spool: Spool, *args: Any, **options: Any) -> None:  # noqa: N807
@@ -76,11 +76,11 @@ class Witness:
             witness._note(_ACCEPTED, boot, seq)
             return seq
 
-        def renumber(spool: Spool) -> None:
-            raise AssertionError(f"boot {spool.boot} is renumbered: the database has more of it than was ever spooled")
+        def end_boot(spool: Spool, seq: int) -> None:
+            raise AssertionError(f"boot {spool.boot} ends at {seq}: the database has more of it than was ever spooled")
 
-        assert renumbering is not None
-        for name, method in (("__init__", __init__), ("append", append), ("renumber", renumber)):
+        assert ending is not None
+        for name, method in (("__init__", __init__), ("append", append), ("end_boot", end_boot)):
             setattr(Spool, name, method)
 
     def _note(self, kind: bytes, boot: str, seq: int, reads: Sequence[TagRead] = ()) -> None:

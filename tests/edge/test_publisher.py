@@ -189,7 +189,7 @@ def test_what_is_live_overtakes_a_backlog_and_both_go_in_order(spool: Spool) -> 
     sender.committed(commit(spool, 4))
     sender.pump(2.0)
     assert (spool.freed_seq, line.seqs()) == (4, [5, 6])
-    for seq in range(5, 106):
+    for seq in [*range(5, 100), 105]:
         sender.committed(commit(spool, seq))
         sender.pump(3.0)
     assert line.seqs() == list(range(7, 101)), "what was live does not come again"
@@ -283,9 +283,16 @@ def test_batches_beyond_those_sent_are_of_another_agent(spool: Spool, beyond: li
     boot = spool.boot
     sender.connected(0.0)
     sender.pump(0.0)
+    assert line.seqs() == [1, 2, 3, 4]
+    fill(spool, 1)
     sender.committed(commit(spool, 1, beyond=beyond))
+    sender.committed(commit(spool, 4))
     sender.pump(0.0)
-    assert (spool.boot != boot, spool.batches) == (True, 4)
+    assert (spool.boot, spool.batches) == (boot, 5), "whose batches 1 to 4 are committed?"
+    assert line.seqs() == [1, 2, 3, 4], "a repetition, or reused numbers: the ledger tells them apart"
+    sender.committed(commit(spool, 6))
+    sender.pump(0.0)
+    assert (spool.boot != boot, spool.batches, line.seqs()) == (True, 1, [1])
 
 
 def test_another_agent_under_the_same_name_is_told_once(spool: Spool, caplog: pytest.LogCaptureFixture) -> None:
@@ -347,20 +354,98 @@ def test_a_database_that_knows_more_than_the_spool_makes_a_new_boot(tmp_path: Pa
     spool.close()
     spool = Spool(path, store="riverside", agent="edge-1")
     line = Line()
-    sender = publisher(spool, line)
+    sender = publisher(spool, line, inflight=15)
     fill(spool, 2)
     boot = spool.boot
     sender.connected(0.0)
     sender.pump(0.0)
     line.seqs()
+    fill(spool, 2)
+    sender.committed(commit(spool, 50))
+    sender.pump(0.0)
+    assert (spool.boot, line.seqs()) == (boot, [4, 5]), "what was sent keeps its numbers, by which it is known"
     sender.committed(commit(spool, 50))
     sender.pump(0.0)
     assert spool.boot != boot
-    assert line.seqs() == [1, 2], "the two that this run appended, under their new numbers"
+    assert line.seqs() == [1, 2], "the two that were never sent, under their new numbers"
     sender.committed(commit(spool, 50, boot))
     sender.pump(0.0)
     assert spool.batches == 2
     spool.close()
+
+
+def test_an_old_copy_keeps_its_backlog_until_that_is_committed(tmp_path: Path) -> None:
+    path = tmp_path / "copy.sqlite"
+    spool = Spool(path, store="riverside", agent="edge-1")
+    fill(spool, 100)
+    spool.close()
+    for _ in range(2):  # a restart changes nothing
+        spool = Spool(path, store="riverside", agent="edge-1")
+        boot = spool.boot
+        line = Line()
+        sender = publisher(spool, line)
+        fill(spool, 1)
+        sender.committed(commit(spool, 20, beyond=[(101, 101)]), retained=True)
+        sender.connected(0.0)
+        sender.pump(0.0)
+        assert line.seqs() == [21, 22, 23, 24], "and nothing live under the numbers of others"
+        spool.close()
+    spool = Spool(path, store="riverside", agent="edge-1")
+    sender = publisher(spool, line)
+    assert (spool.boot, spool.batches) == (boot, 82)
+    sender.connected(0.0)
+    for seq in range(20, 100):
+        sender.committed(commit(spool, seq))
+        sender.pump(0.0)
+    assert sorted(line.seqs()) == list(range(21, 101))
+    sender.committed(commit(spool, 101))
+    sender.pump(0.0)
+    assert (spool.boot != boot, spool.batches, line.seqs()) == (True, 2, [1, 2])
+    spool.close()
+
+
+def test_what_this_run_never_sent_is_not_freed_whoever_says_it_is_there(spool: Spool) -> None:
+    line = Line()
+    sender = publisher(spool, line, inflight=6)
+    sender.connected(0.0)
+    fill(spool, 100)
+    sender.pump(0.0)
+    fill(spool, 1)
+    sender.pump(0.0)
+    assert line.seqs() == [1, 2, 101]
+    sender.committed(commit(spool, 53))
+    sender.pump(0.0)
+    assert (spool.freed_seq, spool.batches) == (2, 99)
+
+
+def test_a_database_that_goes_back_gets_again_what_it_had_beyond_a_gap(spool: Spool) -> None:
+    line = Line()
+    sender = publisher(spool, line, inflight=15)
+    fill(spool, 5)
+    sender.connected(0.0)
+    sender.pump(0.0)
+    fill(spool, 3)
+    sender.pump(0.0)
+    sender.committed(commit(spool, 2, beyond=[(6, 8)]))
+    sender.pump(0.0)
+    assert line.seqs() == list(range(1, 9))
+    sender.committed(commit(spool, 5))
+    sender.pump(0.0)
+    assert (spool.batches, line.seqs()) == (3, [6, 7, 8]), "5 would not be the last one if it had these"
+
+
+def test_a_new_connection_relies_on_nothing_that_was_said_over_another(spool: Spool) -> None:
+    line = Line()
+    sender = publisher(spool, line)
+    fill(spool, 3)
+    sender.connected(0.0)
+    sender.pump(0.0)
+    sender.committed(commit(spool, 1, beyond=[(3, 3)]))
+    sender.pump(0.0)
+    line.seqs()
+    sender.connected(1.0)
+    sender.pump(1.0)
+    assert line.seqs() == [2, 3]
 
 
 def test_a_copy_that_has_outgrown_the_database_sends_all_that_is_new(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ def test_ranges_are_a_set(added: list[tuple[int, int]], dropped: int, window: tu
 
     assert {number for number in range(TOP + 2) if number in ranges} == numbers
     assert len(ranges) == len(numbers)
+    assert ranges.last == max(numbers, default=0)
     assert [number for first, last in ranges for number in range(first, last + 1)] == sorted(numbers)
     runs = list(ranges)
     assert all(before[1] + 1 < after[0] for before, after in pairwise(runs)), "no two runs touch"

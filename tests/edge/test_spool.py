@@ -346,7 +346,7 @@ def test_another_version_is_refused_and_left_alone(path: Path) -> None:
         db.execute("PRAGMA user_version = 7")
     db.close()
     before = path.read_bytes()
-    with pytest.raises(GiveUp, match="has version 7, this agent writes version 2"):
+    with pytest.raises(GiveUp, match="has version 7, this agent writes version 3"):
         opened(path)
     assert path.read_bytes() == before
 
@@ -376,16 +376,21 @@ def test_a_path_that_cannot_be_a_file_is_refused(tmp_path: Path) -> None:
             opened(path)
 
 
-def test_renumbering_keeps_what_is_new_under_a_new_boot(path: Path) -> None:
+def test_a_boot_that_has_ended_keeps_its_numbers_and_the_rest_gets_new_ones(path: Path) -> None:
     spool = opened(path)
     boot = spool.boot
     spool.append(reads(1))
     spool.append(reads(1))
+    spool.end_boot(2)
+    spool.append(reads(3, 50))
     spool.close()
     spool = opened(path)
-    spool.append(reads(3, 50))
+    assert (spool.boot, spool.opened_seq, spool.sendable_seq, spool.last_seq) == (boot, 2, 2, 3), "also after a restart"
     spool.append(reads(2, 60))
+    spool.free(4)
+    assert spool.freed_seq == 2, "what was never sent is nowhere else"
     spool.renumber()
+    assert (spool.ended_seq, spool.opened_seq, spool.sendable_seq) == (None, 0, 2)
     assert spool.boot != boot
     assert (spool.last_seq, spool.freed_seq, spool.batches, spool.reads) == (2, 0, 2, 5)
     batches = [decode_batch(spooled.payload) for spooled in spool.pending(0, 9)]

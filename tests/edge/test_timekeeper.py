@@ -4,9 +4,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tagtrail.edge.timekeeper import PLAUSIBLE_US, Bounds, Correction, Timekeeper, choose, steady_us
+from tagtrail.edge.timekeeper import Bounds, Correction, Timekeeper, choose, steady_us
 from tagtrail.hardware.clock import ScaledClock, WallClock
-from tagtrail.hardware.wire import CLOCK_CORRECTED, CLOCK_UNKNOWN, TIME_MIN_US
+from tagtrail.hardware.wire import CLOCK_CORRECTED, CLOCK_UNKNOWN, PLAUSIBLE_US, TIME_MIN_US
 
 TRUE_US = 1_773_453_600_000_000
 SECOND = 1_000_000
@@ -120,6 +120,14 @@ def test_a_right_clock_is_followed_where_ingest_agrees() -> None:
     for _ in range(10):
         machine.ask(1000, 1000)
     assert abs(machine.wrong_after_us) <= 20_000
+
+
+@pytest.mark.parametrize("told_us", [0, TIME_MIN_US, TRUE_US + 75 * 366 * 24 * HOUR])
+def test_an_ingest_whose_clock_was_never_set_is_not_believed(told_us: int) -> None:
+    machine = Machine()
+    machine.keeper.answered(machine.keeper.now_us(), told_us)
+    assert machine.wrong_after_us == 0
+    assert machine.keeper.correction == Correction()
 
 
 def test_an_agent_that_is_restarted_keeps_what_it_knew_of_its_clock() -> None:

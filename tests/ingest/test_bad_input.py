@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import random
 import socket
 from collections import Counter
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ from tagtrail.ingest.retry import retry
 
 AGENT = FakeAgent()
 MIB = 1024 * 1024
+NOISE = random.Random(1)
+FOUR_BYTES = "".join(chr(NOISE.randrange(0x20000, 0x2A000)) for _ in range(950))  # too long for an index
 
 
 @pytest.fixture
@@ -82,6 +85,7 @@ def test_every_kind_of_poison_is_kept_and_delays_nothing(
     stranger = FakeAgent(store="nowhere")
     poison = [(AGENT.topic, payload) for payload in POISON.values()]
     poison += [(stranger.topic, stranger.payload(1)), ("tagtrail/v1/riverside/Edge 1/reads", AGENT.payload(1))]
+    poison += [(f"tagtrail/v1/{FOUR_BYTES}/edge-1/reads", AGENT.payload(1))]
     poison += [(AGENT.status_topic, b"[]"), ("tagtrail/vendor/impinj/riverside/r09", b"{")]
     good = FakeAgent(name="edge-9", boot="good")
     for seq, (topic, payload) in enumerate(poison, 1):

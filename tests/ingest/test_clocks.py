@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fixture_agent import FakeAgent, stored
-from tagtrail.hardware.wire import AgentStatus, decode_time_answer, encode, with_first
+from tagtrail.hardware.wire import TIME_MAX_US, TIME_MIN_US, AgentStatus, decode_time_answer, encode, with_first
 from tagtrail.ingest.clocks import AHEAD_US, BEHIND_US, MEASURED_US, RIGHT, ClockNote, Skews, note_clock, time_answer
 from tagtrail.ingest.database.connection import Connection
 from tagtrail.ingest.intake import Batch, Message, read_message
@@ -53,6 +53,8 @@ def test_only_an_agent_that_asks_is_told_the_time() -> None:
         assert time_answer(topic, encode(status), NOW_US) is None
     assert time_answer(AGENT.status_topic, b"nonsense", NOW_US) is None
     assert time_answer("a/status", encode(STATUS), NOW_US) is None
+    for never_set_us in (0, TIME_MIN_US, TIME_MAX_US):
+        assert time_answer(AGENT.status_topic, encode(STATUS), never_set_us) is None
 
 
 @given(

@@ -42,9 +42,19 @@ def retry_all(connection: Connection) -> list[Result]:
     return list(retry(connection, [entry.id for entry in quarantine.entries(connection, Choice())]))
 
 
-def test_without_any_store_file_everything_is_taken(connection: Connection) -> None:
-    Writer(Known()).write(connection, items(AGENT, 1))
-    assert (stored(connection), reasons(connection)) == (AGENT.expected([1]), {})
+def test_without_any_store_file_everything_is_taken(connection: Connection, caplog: pytest.LogCaptureFixture) -> None:
+    writer = Writer(Known())
+    writer.write(connection, items(AGENT, 1))
+    writer.write(connection, items(OTHER, 1))
+    assert (len(stored(connection)), reasons(connection)) == (40, {})
+    assert caplog.text.count("the database has no store file") == 1
+
+
+def test_stores_beyond_all_numbers_are_refused_and_said_so(connection: Connection) -> None:
+    connection.execute("SELECT setval(pg_get_serial_sequence('store', 'store_id'), 32767)")
+    outcome = Writer(Known()).write(connection, items(AGENT, 1))
+    assert outcome.quarantined == {"refused-by-database": 1}
+    assert "reached maximum value of sequence" in quarantine.entries(connection, Choice())[0].explanation
 
 
 def test_a_store_that_nobody_has_declared_gets_no_number(connection: Connection) -> None:
@@ -60,6 +70,17 @@ def test_a_store_that_nobody_has_declared_gets_no_number(connection: Connection)
     assert writer.write(connection, [*items(OTHER, 1), status]).batches == 1, "sent again by the agent"
     assert {(result.gone, result.reads) for result in retry_all(connection)} == {(True, 0), (True, 20)}
     assert sorted(map(str, stored(connection))) == sorted(map(str, AGENT.expected([1]) + OTHER.expected([1, 2])))
+
+
+def test_what_cannot_be_read_gives_an_unknown_store_no_number_either(connection: Connection) -> None:
+    add_store(connection, "r00", "r01", "r02")
+    payload = OTHER.payload(1).replace(b'"v":1', b'"v":2')
+    strangers = [read_message(Message(f"tagtrail/v1/s{number}/edge-1/reads", payload)) for number in range(5)]
+    known = read_message(Message(AGENT.topic, payload))
+    outcome = Writer(Known()).write(connection, [*strangers, known])
+    assert outcome.quarantined == {"version": 6}
+    assert outcome.messages() == [("riverside", "edge-1", Committed("b1", 1))]
+    assert connection.execute("SELECT store FROM store").fetchall() == [("riverside",)]
 
 
 def test_reads_of_unknown_readers_wait_and_the_others_do_not(connection: Connection) -> None:

@@ -29,7 +29,10 @@ def test_a_histogram_counts_all_that_is_no_larger() -> None:
 
 
 def test_all_that_was_done_is_told() -> None:
-    metrics = Metrics(waiting=lambda: 7, at_broker=lambda: True, at_database=lambda: False)
+    sizes = iter([None, 8192])
+    metrics = Metrics(
+        waiting=lambda: 7, at_broker=lambda: True, at_database=lambda: False, quarantine_bytes=lambda: next(sizes)
+    )
     assert parse(metrics.text())["tagtrail_ingest_reads_total"] == {(): 0}
     for took_s, newest_us in ((0.004, 500_000), (0.2, None)):
         outcome = Outcome(batches=2, reads=30, duplicates=1, statuses=1, newest_us=newest_us)
@@ -43,6 +46,7 @@ def test_all_that_was_done_is_told() -> None:
         "duplicates_total": 2,
         "statuses_total": 2,
         "waiting_messages": 7,
+        "quarantine_bytes": 8192,
         "broker_connected": 1,
         "database_connected": 0,
         "last_lag_seconds": 0.2,
@@ -78,6 +82,7 @@ def test_a_running_service_serves_them(schema: str, mqtt_broker: MqttBroker, ing
     assert found["tagtrail_ingest_reads_total"] == {(): 60}
     assert found["tagtrail_ingest_duplicates_total"] == {(): 1}
     assert found["tagtrail_ingest_quarantined_total"] == {(("reason", "not-json"),): 1}
+    wait_until(lambda: "tagtrail_ingest_quarantine_bytes" in get(port), "the upkeep's first pass")
     assert found["tagtrail_ingest_broker_connected"] == found["tagtrail_ingest_database_connected"] == {(): 1}
     assert found["tagtrail_ingest_waiting_messages"] == {(): 0}
     mqtt_broker.kill()

@@ -1,21 +1,28 @@
 """The quarantine's messages, read again: what can be read by now is in the database once, however often it is tried."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from fixture_agent import FakeAgent, in_threads, stored
-from tagtrail.hardware.wire import Committed
+from fixture_agent import FakeAgent, Row, in_threads, stored
+from fixture_edge import READER, STORE_FILE
+from tagtrail.hardware.wire import Committed, encode, with_first
 from tagtrail.ingest import ledger, quarantine
 from tagtrail.ingest.database.connection import Connection, connect
+from tagtrail.ingest.database.layouts import add_layout
+from tagtrail.ingest.database.partitions import DAY_US
+from tagtrail.ingest.database.retention import drop_reads
 from tagtrail.ingest.intake import Item, Message, read_message
+from tagtrail.ingest.known import Known
 from tagtrail.ingest.quarantine import Choice, Entry
 from tagtrail.ingest.retry import Result, retry
 from tagtrail.ingest.writer import Writer
 
 AGENT = FakeAgent()
 HEARD_US = AGENT.start_us + 5_000_000
+LONG = "".join(chr(0x4E00 + i * 7 % 20_000) for i in range(20_000))  # compresses badly, and an index key has a limit
 VENDOR = "tagtrail/vendor/impinj/riverside/r09"
 
 
@@ -142,6 +149,122 @@ def test_reads_that_an_agent_has_sent_again_under_a_new_boot_are_not_doubled(con
     before = stored(connection)
     assert [(result.gone, result.reads) for result in retry_all(connection)] == [(True, 0)]
     assert stored(connection) == before
+
+
+def sent(seq: int, shift_us: int = 0, first: int = 1, agent: FakeAgent = AGENT, version: int = 1) -> Item:
+    """As an agent sends it that perhaps knows its clock by then, and has more or less to send."""
+    clock = "corrected" if shift_us else ""
+    payload = encode(agent.batch(seq)).replace(b'"v":1', b'"v":%d' % version)
+    return item(with_first(payload, first, shift=shift_us, clock=clock))
+
+
+def add_store(connection: Connection, *readers: str, store: str = "riverside", at_us: int = AGENT.start_us) -> None:
+    text = STORE_FILE.replace("riverside", store) + "".join(READER.format(id=reader) for reader in readers)
+    assert add_layout(connection, text, ledger.utc(at_us))
+
+
+def upgrade(connection: Connection) -> None:
+    """Stands for a version that reads what is in the quarantine."""
+    query = """UPDATE quarantine SET payload = decode(replace(encode(payload, 'escape'), '"v":2', '"v":1'), 'escape')"""
+    connection.execute(query.encode())
+
+
+SHIFT_US = 5_000_000
+
+
+def shifted(seqs: list[int], agent: FakeAgent = AGENT) -> list[Row]:
+    return replace(agent, start_us=agent.start_us + SHIFT_US).expected(seqs)
+
+
+def test_a_batch_is_one_entry_however_often_it_is_sent_and_the_last_copy_counts(connection: Connection) -> None:
+    writer = Writer()
+    for shift_us, first in ((0, 1), (0, 2), (SHIFT_US, 2)):
+        writer.write(connection, [sent(2, shift_us, first, version=2)])
+    (entry,) = entries(connection)
+    assert entry.times == 3
+    upgrade(connection)
+    assert [(result.gone, result.reads) for result in retry_all(connection)] == [(True, 20)]
+    assert stored(connection) == shifted([2])
+
+
+def test_a_batch_whose_clock_was_corrected_meanwhile_is_the_same(connection: Connection) -> None:
+    add_store(connection, "r00", store="hillside")
+    Writer(Known()).write(connection, [sent(1)])
+    assert [entry.reason for entry in entries(connection)] == ["unknown-store"]
+    add_store(connection, "r00", "r01", "r02")
+    Writer(Known()).write(connection, [sent(1, SHIFT_US)])
+    assert [(result.gone, result.reads) for result in retry_all(connection)] == [(True, 0)]
+    assert stored(connection) == shifted([1])
+
+
+@pytest.mark.parametrize("version", [1, 2], ids=["number used twice", "not readable"])
+def test_two_entries_of_one_batch_give_its_reads_once(connection: Connection, version: int) -> None:
+    twin = FakeAgent(start_us=AGENT.start_us + 1)
+    if version == 1:
+        Writer().write(connection, [sent(1)])
+    before = stored(connection)
+    Writer().write(connection, [sent(1, agent=twin, version=version)])
+    # As before the hash left out what an agent appends.
+    connection.execute("UPDATE quarantine SET sha256 = sha256(payload)")
+    Writer().write(connection, [sent(1, SHIFT_US, agent=twin, version=version)])
+    assert len(entries(connection)) == 2
+    upgrade(connection)
+    assert sorted((result.gone, result.reads) for result in retry_all(connection)) == [(True, 0), (True, 20)]
+    assert len(stored(connection)) == len(before) + 20
+
+
+def test_the_rest_of_a_batch_has_the_clock_of_what_was_taken(connection: Connection) -> None:
+    add_store(connection, "r00")
+    Writer(Known()).write(connection, [sent(1, SHIFT_US)])
+    Writer(Known()).write(connection, [sent(1)])
+    for number, readers in enumerate((["r00", "r01"], ["r00", "r01", "r02"]), 1):
+        add_store(connection, *readers, at_us=AGENT.start_us + number)
+        retry_all(connection)
+    assert entries(connection) == []
+    assert stored(connection) == shifted([1])
+    clocks = connection.execute("SELECT DISTINCT clock, clock_shift_us FROM batch").fetchall()
+    assert clocks == [("corrected", SHIFT_US)]
+
+
+def thin(connection: Connection) -> None:
+    """Retention drops everything that is there."""
+    connection.execute("UPDATE batch SET committed_at = committed_at - interval '400 days'")
+    assert drop_reads(connection, ledger.utc(AGENT.start_us + 400 * DAY_US), 180) == 1
+    assert stored(connection) == []
+
+
+@pytest.mark.parametrize("place_kept", [True, False])
+def test_what_was_not_readable_is_taken_after_retention_went_over_it(
+    connection: Connection, *, place_kept: bool
+) -> None:
+    writer = Writer()
+    writer.write(connection, [sent(1), sent(2, version=2), sent(3)])
+    thin(connection)
+    assert ledger_rows(connection) == {("b1", 2): 0}
+    if not place_kept:  # an earlier version let go of it
+        connection.execute("DELETE FROM batch")
+    upgrade(connection)
+    assert [(result.gone, result.reads) for result in retry_all(connection)] == [(True, 20)]
+    assert stored(connection) == AGENT.expected([2])
+    assert writer.write(connection, [sent(1), sent(2), sent(3)]).duplicates == 3
+
+
+def test_a_number_used_twice_gives_its_reads_after_retention_too(connection: Connection) -> None:
+    twin = FakeAgent(start_us=AGENT.start_us + 1)
+    Writer().write(connection, [sent(1), sent(1, agent=twin)])
+    thin(connection)
+    assert [(result.gone, result.reads) for result in retry_all(connection)] == [(True, 20)]
+    assert stored(connection) == twin.expected([1])
+
+
+@pytest.mark.parametrize("boot", ["b\0", LONG])
+def test_names_that_no_database_takes_stay(connection: Connection, boot: str) -> None:
+    Writer().write(connection, [item(FakeAgent(boot=boot).payload(1))])
+    for _ in range(2):
+        ((gone, reads),) = [(result.gone, result.reads) for result in retry_all(connection)]
+        assert (gone, reads) == (False, 0)
+        (entry,) = entries(connection)
+        assert (entry.reason, entry.times) == ("refused-by-database", 1)
 
 
 def event(epc: str, second: int, antenna: int = 1) -> dict[str, object]:

@@ -6,7 +6,7 @@ import pytest
 
 from fixture_agent import T0_US, FakeAgent
 from fixture_ingest import wait_until
-from tagtrail.ingest import upkeep
+from tagtrail.ingest import quarantine, upkeep
 from tagtrail.ingest.database.connection import Connection
 from tagtrail.ingest.database.partitions import is_native, parts
 from tagtrail.ingest.intake import Message, read_message
@@ -47,6 +47,17 @@ def test_partitions_antennas_and_retention(connection: Connection, workers: list
     wait_until(lambda: days() == expected, "three days ahead, and the old one dropped")
     write(connection, new, 2)
     wait_until(lambda: antenna_rows(connection) >= 40, "the reads that are kept are counted")
+
+
+def test_a_large_quarantine_is_told_of_once_per_doubling(
+    workers: list[Upkeep], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    sizes = [900, 1_001, 1_500, 2_100, 3_000, 500, 1_001, 500]
+    monkeypatch.setattr(upkeep, "QUARANTINE_MAX_BYTES", 1_000)
+    monkeypatch.setattr(quarantine, "size_bytes", lambda _: sizes.pop(0) if len(sizes) > 1 else sizes[0])
+    workers[0].start()
+    wait_until(lambda: len(sizes) == 1 and workers[0].quarantine_bytes == 500, "all sizes were seen")
+    assert caplog.text.count("the quarantine takes") == 3
 
 
 def test_the_next_one_takes_over(connection: Connection, workers: list[Upkeep]) -> None:

@@ -3,16 +3,20 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+import random
+from collections.abc import Iterable, Iterator, Sequence
 
 import psycopg
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fixture_agent import FakeAgent, in_threads, stored
 from tagtrail.hardware.errors import GiveUp, Retry
 from tagtrail.hardware.wire import Committed
-from tagtrail.ingest import ledger
+from tagtrail.ingest import ledger, quarantine
 from tagtrail.ingest.database.connection import Connection, connect
+from tagtrail.ingest.database.partitions import is_native
 from tagtrail.ingest.intake import Item, Message, read_message
 from tagtrail.ingest.writer import Writer
 
@@ -102,8 +106,21 @@ def test_a_database_restored_from_a_backup_goes_on(connection: Connection, caplo
     writer = Writer()
     writer.write(connection, batches(AGENT, 1, 2))
     outcome = writer.write(connection, batches(AGENT, 6, first=6))  # 3 to 5 were confirmed, and are not here
-    assert outcome.committed["riverside", "edge-1"] == {"b1": 6}
+    assert outcome.committed["riverside", "edge-1"] == {"b1": 2}
+    outcome = writer.write(connection, batches(AGENT, 7, first=6))
+    assert outcome.committed["riverside", "edge-1"] == {"b1": 7}
     assert "batches 3 to 5 of boot b1" in caplog.text
+
+
+def test_a_garbled_first_skips_nothing(connection: Connection, caplog: pytest.LogCaptureFixture) -> None:
+    writer = Writer()
+    writer.write(connection, batches(AGENT, 1, 2))
+    for seq in (500, 600):
+        outcome = writer.write(connection, [*batches(AGENT, seq, first=400), *batches(AGENT, seq + 1, first=3)])
+        assert outcome.committed["riverside", "edge-1"] == {"b1": 2}
+        outcome = writer.write(connection, batches(AGENT, seq + 2, first=3))  # says otherwise
+        assert outcome.committed["riverside", "edge-1"] == {"b1": 2}
+    assert caplog.messages == []
 
 
 def test_boots_are_counted_apart_and_the_last_heard_is_told_last(connection: Connection) -> None:
@@ -192,6 +209,47 @@ def test_what_the_database_refuses_is_found_and_kept(connection: Connection, cas
     assert committed(connection) == (5 if "boot" in REFUSED[case] else 11)
 
 
+NOISE = random.Random(1)
+FOUR_BYTES = "".join(chr(NOISE.randrange(0x20000, 0x2A000)) for _ in range(950))  # compresses badly
+
+
+def test_topics_too_long_for_an_index_are_cut_and_stay_apart(connection: Connection) -> None:
+    topics = [f"tagtrail/v1/{FOUR_BYTES}/{agent}/reads" for agent in ("edge-1", "edge-2")]
+    poison = [message(AGENT.payload(1), topic) for topic in (*topics, topics[0])]
+    outcome = Writer().write(connection, [*poison, *batches(AGENT, 1)])
+    assert (outcome.quarantined, quarantined(connection)) == ({"topic": 3}, {"topic": 3})
+    rows = connection.execute("SELECT topic, octet_length(topic) FROM quarantine").fetchall()
+    assert len({topic for topic, _ in rows}) == 2
+    assert all(topic.startswith("tagtrail/v1/") and size <= quarantine.TEXT_MAX for topic, size in rows)
+    assert stored(connection) == AGENT.expected([1])
+
+
+@given(st.text(max_size=1500))
+def test_what_is_storable_is_short_and_stays_as_it_is(text: str) -> None:
+    cut = quarantine.storable(text)
+    assert len(cut.encode()) <= quarantine.TEXT_MAX
+    assert "\0" not in cut
+    assert quarantine.storable(cut) == cut
+
+
+def test_what_the_quarantine_refuses_leaves_a_trace(connection: Connection) -> None:
+    connection.execute("ALTER TABLE quarantine ADD CONSTRAINT dry CHECK (octet_length(payload) = 0)")
+    outcome = Writer().write(connection, [changed(1, v=9), *batches(AGENT, 2)])
+    assert (outcome.quarantined, outcome.batches) == ({"refused-by-quarantine": 1}, 1)
+    row = connection.execute("SELECT topic, message, size, payload FROM quarantine").fetchone()
+    assert row is not None
+    assert row[0] == "sha256:" + hashlib.sha256(AGENT.topic.encode()).hexdigest()
+    assert 'violates check constraint "dry"' in row[1]
+    assert row[2:] == (len(changed(1, v=9).message.payload), b"")
+
+
+def test_what_cannot_be_kept_at_all_stops_nothing(connection: Connection, caplog: pytest.LogCaptureFixture) -> None:
+    connection.execute("ALTER TABLE quarantine ADD CONSTRAINT shut CHECK (false)")
+    outcome = Writer().write(connection, [message(b"\xff"), *batches(AGENT, 1)])
+    assert (outcome.quarantined, outcome.batches) == ({"not-kept": 1}, 1)
+    assert f"a message on topic {AGENT.topic!r}, of 1 bytes, cannot be kept and is lost" in caplog.text
+
+
 def test_a_status_is_kept_and_replaced(connection: Connection) -> None:
     writer = Writer()
     writer.write(connection, [message(AGENT.status("online"), AGENT.status_topic)])
@@ -214,6 +272,28 @@ def test_a_partition_dropped_behind_our_back_is_no_fault_of_the_data(connection:
     connection.execute("DROP TABLE tag_read_20260314" if row == ("p",) else "TRUNCATE tag_read")
     outcome = writer.write(connection, batches(AGENT, 2))
     assert (outcome.quarantined, stored(connection)) == ({}, AGENT.expected([2]))
+
+
+def test_a_partition_dropped_while_poison_is_looked_for_is_no_fault_of_the_data(
+    schema: str, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not is_native(connection):
+        pytest.skip("TimescaleDB makes its chunks while it inserts")
+    calls = 0
+    enter = ledger.enter
+
+    def enter_and_drop(own: Connection, entries: Iterable[ledger.Entry]) -> set[ledger.Key]:
+        nonlocal calls
+        calls += 1
+        if calls == 3:  # all, all again, the first half
+            with connect(schema, autocommit=True) as retention:
+                retention.execute("DROP TABLE tag_read_20260314")
+        return enter(own, entries)
+
+    monkeypatch.setattr(ledger, "enter", enter_and_drop)
+    outcome = Writer().write(connection, [*batches(AGENT, 1), changed(2, readers=[LONG] * 20)])
+    assert outcome.quarantined == {"refused-by-database": 1}
+    assert stored(connection) == AGENT.expected([1])
 
 
 @pytest.fixture

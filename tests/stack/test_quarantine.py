@@ -18,7 +18,8 @@ def address(schema: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def keep(connection: Connection, *payloads: bytes, topic: str = AGENT.topic) -> list[int]:
-    Writer().write(connection, [read_message(Message(topic, payload, None, AGENT.start_us)) for payload in payloads])
+    for payload in payloads:  # one by one: within a transaction, numbers are not in their order
+        Writer().write(connection, [read_message(Message(topic, payload, None, AGENT.start_us))])
     return [row[0] for row in connection.execute("SELECT quarantine_id FROM quarantine ORDER BY 1").fetchall()]
 
 

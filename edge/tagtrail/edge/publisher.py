@@ -51,10 +51,12 @@ class Publisher:
         self._sent = Ranges()
         """Sent over this connection, or confirmed; all above ``freed_seq``."""
         self._confirmed = Ranges()
-        """In the database, above ``freed_seq``; part of ``_sent``."""
+        """In the database, above ``freed_seq``, as was said over this connection; part of ``_sent``."""
+        self._known = Ranges()
+        """What this run has sent, or an earlier one may have: nobody else has batches of this boot."""
+        self._known.add(1, spool.opened_seq)
         self._backlog_end = 0
         """Batches up to this one are the backlog, later ones are live."""
-        self._highest_seq = 0
         self._told: list[Committed] = []
         """What ingest has said and `pump` has not acted on."""
         self._own_boots = {spool.boot}
@@ -75,6 +77,7 @@ class Publisher:
     def connected(self, now_s: float) -> None:
         """A new connection: whatever was on the way may be lost, send it all again."""
         self._connected = True
+        self._confirmed = Ranges()
         self._forget_sent()
         self._window = self._inflight
         self._progress_s = now_s
@@ -92,14 +95,14 @@ class Publisher:
     def rewind(self, now_s: float) -> None:
         """The spool's batches have new numbers: none of them has been sent."""
         self._confirmed = Ranges()
-        self._highest_seq = 0
+        self._known = Ranges()
         self._own_boots.add(self._spool.boot)
         self._forget_sent()
         self._progress_s = now_s
 
     def _forget_sent(self) -> None:
         self._sent = self._confirmed.copy()
-        self._backlog_end = self._spool.last_seq
+        self._backlog_end = self._spool.sendable_seq
 
     def committed(self, payload: bytes, *, retained: bool = False) -> None:
         """Ingest says what the database has; the next `pump` acts on it."""
@@ -124,40 +127,54 @@ class Publisher:
         """Let go of what the database has."""
         told, self._told = self._told, []
         for message in told:
-            if message.boot == self._spool.boot:  # not any more, if an earlier one has made a new boot
+            if message.boot == self._spool.boot:  # not any more, if the spool has been started over
                 self._take(message, now_s)
+        if self._spool.ended_seq == self._spool.freed_seq:
+            self._spool.renumber()
+            self.rewind(now_s)
 
     def _take(self, message: Committed, now_s: float) -> None:
         spool = self._spool
-        known_seq = max(spool.opened_seq, self._highest_seq)
+        known_seq = max(spool.freed_seq, self._known.last)
         newest = max([message.seq, *(last for _, last in message.beyond)])
-        if newest > known_seq:
+        if newest > known_seq and spool.ended_seq is None:
             log.error(
                 "the database has batch %d of boot %s, this agent only sent up to %d: its spool is an old copy, or the "
-                "disk lost what it had confirmed. What is new goes on under a new boot.",
+                "disk lost what it had confirmed. What is new goes on under a new boot when that is in the database.",
                 newest,
                 spool.boot,
                 known_seq,
             )
-            spool.renumber()
-            self.rewind(now_s)
-            return
-        before = len(self._confirmed)
+            spool.end_boot(known_seq)
+            # The word may be of other reads: what this run has sent goes once more, to be known or put aside.
+            self._known = Ranges()
+            self._known.add(1, spool.opened_seq)
+            self._confirmed = Ranges()
+            self._forget_sent()
+        before, freed_before = len(self._confirmed), spool.freed_seq
         for first, last in message.beyond:
             # Only what was sent over this connection: before that, a retained message may tell of another time.
             for run in self._sent.common(max(first, spool.freed_seq + 1), last):
                 self._confirmed.add(*run)
         new = len(self._confirmed) > before
-        if message.seq > spool.freed_seq:
-            spool.free(message.seq)
-            self._sent.drop_upto(message.seq)
-            self._confirmed.drop_upto(message.seq)
+        strange = self._known.gap(spool.freed_seq, message.seq)  # never sent, so it is not there, whoever says so
+        free_seq = strange[0] - 1 if strange else message.seq
+        if free_seq > spool.freed_seq:
+            spool.free(free_seq)
+            for ranges in (self._sent, self._confirmed, self._known):
+                ranges.drop_upto(spool.freed_seq)
             self._progress_s = now_s
             self._resend_s = self._resend_first_s
             self._alive = new
         elif new:
             self._alive = True
-        else:
+        if message.seq == spool.freed_seq and spool.freed_seq + 1 in self._confirmed:
+            log.warning(
+                "the database had batch %d and has it no more: was it restored from a backup?", spool.freed_seq + 1
+            )
+            self._confirmed = Ranges()
+            self._forget_sent()
+        if not (new or free_seq > freed_before):
             return
         self._window = min(self._inflight, self._window * 2)
         if self._silent:
@@ -187,7 +204,7 @@ class Publisher:
             self._window = 1  # nobody answers: one batch will do to find out when somebody commits
         if self.outstanding and now_s >= self._progress_s + self._resend_s:
             self._send_again(now_s)
-        if self._spool.last_seq - self._spool.freed_seq > len(self._sent):
+        if self._spool.sendable_seq - self._spool.freed_seq > len(self._sent):
             self._send_lanes(now_s)
 
     def _send_again(self, now_s: float) -> None:
@@ -212,15 +229,15 @@ class Publisher:
         """Fill the window: the backlog up to its share, then what is live."""
         spool, window = self._spool, self._window
         if (
-            spool.last_seq - max(self._backlog_end, spool.freed_seq) - self._sent.count_above(self._backlog_end)
+            spool.sendable_seq - max(self._backlog_end, spool.freed_seq) - self._sent.count_above(self._backlog_end)
             > window
         ):
-            self._backlog_end = spool.last_seq  # too much to be called live
+            self._backlog_end = spool.sendable_seq  # too much to be called live
         live = self._on_the_way(self._backlog_end)
         backlog = self.outstanding - live
         backlog_room = min(window - live, max(1, window // BACKLOG_SHARE)) - backlog
-        self._send_lane(spool.freed_seq, min(self._backlog_end, spool.last_seq), backlog_room, now_s)
-        self._send_lane(self._backlog_end, spool.last_seq, window - self.outstanding, now_s)
+        self._send_lane(spool.freed_seq, min(self._backlog_end, spool.sendable_seq), backlog_room, now_s)
+        self._send_lane(self._backlog_end, spool.sendable_seq, window - self.outstanding, now_s)
 
     def _on_the_way(self, after_seq: int) -> int:
         return self._sent.count_above(after_seq) - self._confirmed.count_above(after_seq)
@@ -239,7 +256,7 @@ class Publisher:
             room -= len(batches)
 
     def _outgoing(self, seq: int, payload: bytes, run: int, now_s: float) -> bool:
-        self._highest_seq = max(self._highest_seq, seq)
+        self._known.add(seq, seq)
         correction = self._spool.correction(run)
         payload = with_first(payload, self._spool.freed_seq + 1, shift=correction.shift_us, clock=correction.state)
         if not self._send(payload):

@@ -47,6 +47,11 @@ class Ranges:
         if self._firsts and self._firsts[0] <= number:
             self._firsts[0] = number + 1
 
+    @property
+    def last(self) -> int:
+        """Its greatest number; 0 if it is empty."""
+        return self._lasts[-1] if self._lasts else 0
+
     def count_above(self, number: int) -> int:
         """How many of its numbers are greater than ``number``."""
         begin = bisect_right(self._lasts, number)

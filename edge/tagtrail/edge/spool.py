@@ -24,7 +24,7 @@ from tagtrail.hardware.wire import ReadBatch, decode_batch, encode, pack_reads
 
 log = logging.getLogger("tagtrail.edge")
 
-VERSION: Final = 2
+VERSION: Final = 3
 APPLICATION_ID: Final = 0x54545350  # "TTSP"
 LOCK_WAIT_S: Final = 2.0
 """How long to wait for an agent that is just being stopped."""
@@ -42,10 +42,13 @@ CREATE TABLE run (
     state TEXT NOT NULL, wall_us INTEGER NOT NULL
 );
 """
+# What was appended after ended_seq gets a new boot before it is sent.
+_ENDED: Final = "ALTER TABLE spool ADD COLUMN ended_seq INTEGER;"
+_STEPS: Final = {1: _RUNS + _ENDED, 2: _ENDED}
 _SCHEMA: Final = f"""
 CREATE TABLE spool (boot TEXT NOT NULL, store TEXT NOT NULL, agent TEXT NOT NULL, last_seq INTEGER NOT NULL);
 CREATE TABLE batch (seq INTEGER PRIMARY KEY, reads INTEGER NOT NULL, payload BLOB NOT NULL);
-{_RUNS}"""
+{_RUNS}{_ENDED}"""
 _PAGES_MAX: Final = 2**31 - 1
 """Here SQLite ends by itself."""
 _CORRUPT: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -104,7 +107,9 @@ class Spool:
     last_seq: int
     """Newest batch ever appended under this boot; 0 before the first."""
     opened_seq: int
-    """Newest batch that the file held when it was opened, or 0 after it was renumbered."""
+    """Newest batch that an earlier run may have sent: the file held it when it was opened; 0 after `renumber`."""
+    ended_seq: int | None
+    """Last batch of a boot that has ended; None for one that goes on."""
     freed_seq: int
     """All batches up to this one are in the database."""
     batches: int
@@ -114,6 +119,11 @@ class Spool:
     _runs: dict[int, Run]
     _page_size: int
     _pages_max: int
+
+    @property
+    def sendable_seq(self) -> int:
+        """Newest batch that may be sent under this boot."""
+        return self.last_seq if self.ended_seq is None else self.ended_seq
 
     def begin_run(self, machine: str, epoch_us: int) -> Run:
         """Say by which clock the reads to come are stamped.
@@ -215,7 +225,7 @@ class Spool:
         This does not touch the disk; the next `append`, `trim` or `close` does. After a kill in between, those batches
         are sent again, and ingest knows them.
         """
-        upto_seq = min(upto_seq, self.last_seq)
+        upto_seq = min(upto_seq, self.sendable_seq)
         if upto_seq <= self.freed_seq:
             return
         with self._errors():
@@ -227,18 +237,29 @@ class Spool:
         self.reads -= reads
         self.freed_seq = upto_seq
 
-    def renumber(self) -> None:
-        """Give what was appended since the spool was opened a new ``boot``, and free the rest.
+    def end_boot(self, seq: int) -> None:
+        """Send nothing after batch ``seq`` under this boot; when all up to it is freed, `renumber`.
 
-        For a database that knows later batches of this boot than the spool does: the file is an older copy, or a disk
-        lost what it had confirmed. Then a number that is used a second time would look like a repetition. What the
-        spool held when it was opened is older than that, so the database has it.
+        For a database that knows later batches of this boot than were ever sent from here: the file is an older copy,
+        or a disk lost what it had confirmed. Then a number that is used a second time would look like a repetition.
+        What was sent keeps its numbers, by which the database knows it.
 
         Raises:
             SpoolWriteError: see `append`.
             SpoolCorruptError: see `append`.
         """
-        before_seq, boot = max(self.opened_seq, self.freed_seq), secrets.token_hex(4)
+        with self._transaction() as cursor:
+            cursor.execute("UPDATE spool SET ended_seq = ?", (seq,))
+        self.ended_seq = seq
+
+    def renumber(self) -> None:
+        """Give all that is not freed a new ``boot``, and numbers from 1; nothing of it has been sent.
+
+        Raises:
+            SpoolWriteError: see `append`.
+            SpoolCorruptError: see `append`.
+        """
+        before_seq, boot = self.freed_seq, secrets.token_hex(4)
         with self._transaction() as cursor:
             cursor.execute("DELETE FROM batch WHERE seq <= ?", (before_seq,))
             for first_seq in range(before_seq + 1, self.last_seq + 1, PAGE):
@@ -248,7 +269,9 @@ class Spool:
                     cursor.execute(
                         "UPDATE batch SET seq = ?, payload = ? WHERE seq = ?", (seq, encode(batch), spooled.seq)
                     )
-            cursor.execute("UPDATE spool SET boot = ?, last_seq = ?", (boot, self.last_seq - before_seq))
+            cursor.execute(
+                "UPDATE spool SET boot = ?, last_seq = ?, ended_seq = NULL", (boot, self.last_seq - before_seq)
+            )
         self._load()
         self.opened_seq = 0
 
@@ -288,7 +311,7 @@ class Spool:
         except BaseException:
             self._db.close()
             raise
-        self.opened_seq = self.last_seq
+        self.opened_seq = self.sendable_seq
 
     def _prepare(self) -> None:
         """Lock the file, check that it is a whole spool of ours, or make it one."""
@@ -304,8 +327,8 @@ class Spool:
             self._create()
         elif application != APPLICATION_ID:
             raise GiveUp(f"spool {self._path} is a database of another program. Name another file.")
-        elif version == 1:
-            for statement in _RUNS.split(";"):
+        elif version in _STEPS:
+            for statement in _STEPS[version].split(";"):
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {VERSION}")
         elif version != VERSION:
@@ -330,10 +353,10 @@ class Spool:
         self._db.execute(f"PRAGMA user_version = {VERSION}")
 
     def _load(self) -> None:
-        rows = self._db.execute("SELECT boot, store, agent, last_seq FROM spool").fetchall()
+        rows = self._db.execute("SELECT boot, store, agent, last_seq, ended_seq FROM spool").fetchall()
         if len(rows) != 1:
             raise SpoolCorruptError(f"{len(rows)} rows where one is expected")
-        self.boot, store, agent, self.last_seq = rows[0]
+        self.boot, store, agent, self.last_seq, self.ended_seq = rows[0]
         if (store, agent) != (self._store, self._agent):
             raise GiveUp(
                 f"spool {self._path} belongs to agent {agent!r} of store {store!r}, this is {self._agent!r} of "

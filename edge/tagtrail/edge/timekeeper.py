@@ -17,12 +17,8 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from tagtrail.hardware.clock import Clock
-from tagtrail.hardware.wire import CLOCK_CORRECTED, CLOCK_UNKNOWN, TIME_MAX_US, TIME_MIN_US
+from tagtrail.hardware.wire import CLOCK_CORRECTED, CLOCK_UNKNOWN, LATEST_US, PLAUSIBLE_US, TIME_MIN_US
 
-PLAUSIBLE_US: Final = 1_735_689_600_000_000
-"""2025-01-01: this program is younger, so a clock that shows less has not been set."""
-LATEST_US: Final = TIME_MAX_US - 366 * 86_400 * 1_000_000
-"""A year before the end of the times that ingest takes."""
 ANSWERS: Final = 8
 """The best of so many answers counts: old enough to contain a quick one, young enough for clocks that drift."""
 
@@ -150,7 +146,7 @@ class Timekeeper:
     def answered(self, asked_us: int, told_us: int) -> None:
         """Ingest was asked at ``asked_us`` (as of `now_us`), and its clock showed ``told_us`` when it heard that."""
         now_us = self.now_us()
-        if asked_us <= now_us:
+        if asked_us <= now_us and self._plausible(told_us):
             self._answers.append(Bounds(told_us - now_us, told_us - asked_us))
 
     def correct(self) -> bool:
@@ -162,9 +158,13 @@ class Timekeeper:
             wall_us - self.now_us(),
             best,
             limit_us=self._limit_us,
-            plausible=PLAUSIBLE_US <= wall_us <= LATEST_US or self._rate != 1.0,
+            plausible=self._plausible(wall_us),
         )  # fmt: skip
         return self.correction != before
+
+    def _plausible(self, time_us: int) -> bool:
+        """Whether a clock that shows this may be right; a simulated one shows any time."""
+        return PLAUSIBLE_US <= time_us <= LATEST_US or self._rate != 1.0
 
     def _elapsed_us(self) -> int:
         return self._steady() if self._rate == 1.0 else int(self._steady() * self._rate)

@@ -17,6 +17,10 @@ PREFIX: Final = "tagtrail/v1"
 
 TIME_MIN_US: Final = 946_684_800_000_000  # 2000-01-01: readers without a clock battery start there, so it is let in
 TIME_MAX_US: Final = 4_102_444_800_000_000  # 2100-01-01
+PLAUSIBLE_US: Final = 1_735_689_600_000_000
+"""2025-01-01: this program is younger, so a clock that shows less has not been set."""
+LATEST_US: Final = TIME_MAX_US - 366 * 86_400 * 1_000_000
+"""A clock that shows more than this is not right either: a year before the end of the times that ingest takes."""
 SPAN_MAX_US: Final = 24 * 3600 * 1_000_000
 """A batch covers seconds; one that claims more than a day would touch partitions without end."""
 READS_MAX: Final = 100_000

@@ -7,6 +7,8 @@ from tagtrail.hardware.errors import BadData
 from tagtrail.hardware.wire import (
     CLOCK_CORRECTED,
     CLOCK_UNKNOWN,
+    LATEST_US,
+    PLAUSIBLE_US,
     AgentStatus,
     ReadBatch,
     TimeAnswer,
@@ -55,8 +57,11 @@ def note_clock(batch: ReadBatch, first_us: int, last_us: int, received_us: int) 
 
 
 def time_answer(topic: str, payload: bytes, now_us: int) -> tuple[str, bytes] | None:
-    """Topic and payload that tell an agent the time, where this message is a status that asks for it."""
-    if not topic.endswith("/status"):
+    """Topic and payload that tell an agent the time, where this message is a status that asks for it.
+
+    None too where ingest cannot know the time, as on a machine whose clock has not been set.
+    """
+    if not topic.endswith("/status") or not PLAUSIBLE_US <= now_us <= LATEST_US:
         return None
     try:
         store, agent, _ = parse_topic(topic)

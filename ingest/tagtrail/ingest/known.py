@@ -5,6 +5,7 @@ so that they neither fill the dictionaries nor vanish: after ``tagtrail store ad
 database without any store file takes everything.
 """
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -18,6 +19,8 @@ from tagtrail.ingest.columns import Columns, whole
 from tagtrail.ingest.database.connection import Connection
 from tagtrail.ingest.intake import Batch, Heard, Item, Rejected, Status
 from tagtrail.ingest.vendor import is_vendor_topic
+
+log = logging.getLogger("tagtrail.ingest")
 
 LOOK_S: Final = 1.0
 """Least time between two looks at the database for what is not known."""
@@ -39,6 +42,7 @@ class Known:
         self._layouts: list[int] = []
         self._readers: dict[str, set[str]] = {}
         self._unreadable: set[str] = set()
+        self._told = False
 
     def sift(self, connection: Connection, items: Sequence[Item]) -> list[Item]:
         """The items, those of unknown stores and readers rejected."""
@@ -49,7 +53,12 @@ class Known:
         if now_s - self._looked_s >= LOOK_S:
             self._looked_s = now_s
             self._look(connection)
-        return [self._judge(item) for item in chosen] if self._layouts else chosen
+        if self._layouts:
+            return [self._judge(item) for item in chosen]
+        if not self._told:
+            self._told = True
+            log.warning("the database has no store file, so every name is taken: put it in with 'tagtrail store add'")
+        return chosen
 
     def _look(self, connection: Connection) -> None:
         for layout_id, store, document in connection.execute(_LAYOUTS, [self._layouts]).fetchall():
@@ -87,12 +96,14 @@ class Known:
             return Rejected(
                 item.message, "unknown-store", f"there is no store file of {store!r}: add it with 'tagtrail store add'"
             )
+        if isinstance(item, Rejected):
+            return replace(item, key=None, confirmed=0)  # the ledger has no place for it, as for a batch that is right
         return Heard(item.message)  # a status comes every few seconds; the batches, which are kept, say the same
 
 
 def _store(item: Item) -> str | None:
-    if isinstance(item, Batch):
-        return item.key.store
+    if isinstance(item, Batch | Rejected):
+        return None if item.key is None else item.key.store
     return item.store if isinstance(item, Status) else None
 
 

@@ -25,10 +25,14 @@ INSERT INTO batch (store_id, agent, boot, seq, rows, reads, first_time, last_tim
 SELECT * FROM unnest(%s::smallint[], %s::text[], %s::text[], %s::bigint[],
                      %s::integer[], %s::bigint[], %s::timestamptz[], %s::timestamptz[], %s::bytea[],
                      %s::text[], %s::bigint[]) AS came (store_id, agent, boot, seq)
--- Retention thins the ledger; up to thinned_seq a batch is known without its row.
+-- Retention thins the ledger; up to thinned_seq a batch is known without its row. It leaves what could not be read.
 WHERE NOT EXISTS (
     SELECT FROM agent_boot b
     WHERE (b.store_id, b.agent, b.boot) = (came.store_id, came.agent, came.boot) AND came.seq <= b.thinned_seq
+      AND NOT EXISTS (
+          SELECT FROM batch p
+          WHERE (p.store_id, p.agent, p.boot, p.seq) = (b.store_id, b.agent, b.boot, came.seq) AND p.rows = 0
+      )
 )
 ON CONFLICT (store_id, agent, boot, seq) DO UPDATE
 SET rows = excluded.rows, reads = excluded.reads, first_time = excluded.first_time, last_time = excluded.last_time,
@@ -46,7 +50,7 @@ INSERT INTO agent_boot (store_id, agent, boot, committed_seq) SELECT * FROM {_KE
 ON CONFLICT DO NOTHING RETURNING store_id, agent, boot
 """  # noqa: S608 - a constant
 _LOCK_BOOTS = """
-SELECT store_id, agent, boot, committed_seq
+SELECT store_id, agent, boot, committed_seq, claimed_seq
 FROM agent_boot JOIN unnest(%s::smallint[], %s::text[], %s::text[]) AS wanted (store_id, agent, boot)
      USING (store_id, agent, boot)
 ORDER BY store_id, agent, boot
@@ -64,11 +68,12 @@ SELECT store_id, agent, boot, (
 )
 FROM {_KEYS} AS known (store_id, agent, boot, seq)
 """  # noqa: S608 - a constant
-_ADVANCE = f"""
-UPDATE agent_boot SET committed_seq = new.seq, updated_at = now()
-FROM {_KEYS} AS new (store_id, agent, boot, seq)
+_ADVANCE = """
+UPDATE agent_boot SET committed_seq = new.seq, claimed_seq = new.claimed_seq, updated_at = now()
+FROM unnest(%s::smallint[], %s::text[], %s::text[], %s::bigint[], %s::bigint[])
+     AS new (store_id, agent, boot, seq, claimed_seq)
 WHERE (agent_boot.store_id, agent_boot.agent, agent_boot.boot) = (new.store_id, new.agent, new.boot)
-"""  # noqa: S608 - a constant
+"""
 _LATEST = """
 SELECT DISTINCT ON (store_id, agent) store, agent, boot, committed_seq
 FROM agent_boot JOIN store USING (store_id) ORDER BY store_id, agent, updated_at DESC
@@ -132,7 +137,8 @@ def advance(connection: Connection, confirmed: Mapping[Boot, int]) -> dict[Boot,
         connection: In the transaction that entered the batches.
         confirmed: Per boot, what its agent has been told before: a boot that is new here begins there. A known boot
             that is told further than this database knows lost batches with a restored backup; the agent does not have
-            them any more, so waiting for them would only fill its spool.
+            them any more, so waiting for them would only fill its spool. But a single message may be garbled, and what
+            is skipped, the agent forgets: two transactions in a row must hear it.
 
     Returns:
         Per boot, the batch up to which none is missing.
@@ -142,18 +148,22 @@ def advance(connection: Connection, confirmed: Mapping[Boot, int]) -> dict[Boot,
     new = set(connection.execute(_NEW_BOOTS, _columns((*boot, seq) for boot, seq in confirmed.items())).fetchall())
     # From here on this transaction alone moves these boots, and the next statement sees what the others committed.
     locked = connection.execute(_LOCK_BOOTS, _columns(confirmed)).fetchall()
-    before = {(store_id, agent, boot): seq for store_id, agent, boot, seq in locked}
+    before = {(store_id, agent, boot): seq for store_id, agent, boot, seq, _ in locked}
+    claimed = {(store_id, agent, boot): claim for store_id, agent, boot, _, claim in locked}
+    claims: dict[Boot, int] = {}
     complete = dict(before)
     for boot, seq in before.items():
         if confirmed[boot] - seq > KEPT_MAX:
             log.error("agent %s says that batch %d of boot %s is known to it as committed, and we are at %d: ignored",
                       boot[1], confirmed[boot], boot[2], seq)  # fmt: skip
         elif confirmed[boot] > seq:
+            claims[boot] = confirmed[boot]
+            complete[boot] = max(seq, min(claims[boot], claimed[boot] or 0))
+        if complete[boot] > seq:
             log.error(
                 "agent %s has been told that batches %d to %d of boot %s are in the database, but they are not: was it "
-                "restored from a backup?", boot[1], seq + 1, confirmed[boot], boot[2],
+                "restored from a backup?", boot[1], seq + 1, complete[boot], boot[2],
             )  # fmt: skip
-            complete[boot] = confirmed[boot]
     unfinished = list(complete)
     while unfinished:
         rows = connection.execute(_FOLLOWING, _columns((*boot, complete[boot]) for boot in unfinished)).fetchall()
@@ -162,7 +172,11 @@ def advance(connection: Connection, confirmed: Mapping[Boot, int]) -> dict[Boot,
             complete[*found,] += run
             if run == PAGE:
                 unfinished.append((*found,))
-    moved = [(*boot, seq) for boot, seq in complete.items() if seq != before[boot] or boot in new]
+    moved = [
+        (*boot, seq, claims.get(boot))
+        for boot, seq in complete.items()
+        if (seq, claims.get(boot)) != (before[boot], claimed[boot]) or boot in new
+    ]
     if moved:
         connection.execute(_ADVANCE, _columns(moved))
     return complete

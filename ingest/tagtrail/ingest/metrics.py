@@ -23,14 +23,21 @@ class Metrics:
         waiting: How many messages are in memory and not yet committed.
         at_broker: Whether the connection to the broker stands.
         at_database: Whether the connection to the database stands.
+        quarantine_bytes: What the quarantine takes of the disk; None where that is not known here.
     """
 
     def __init__(
-        self, *, waiting: Callable[[], int], at_broker: Callable[[], bool], at_database: Callable[[], bool]
+        self,
+        *,
+        waiting: Callable[[], int],
+        at_broker: Callable[[], bool],
+        at_database: Callable[[], bool],
+        quarantine_bytes: Callable[[], int | None],
     ) -> None:
         self._waiting = waiting
         self._at_broker = at_broker
         self._at_database = at_database
+        self._quarantine_bytes = quarantine_bytes
         self._lock = threading.Lock()
         self._sums = Counter[str]()
         self._quarantined = Counter[str]()
@@ -77,6 +84,9 @@ class Metrics:
             yield Metric(f"{name}_total", "counter", help_text, [Sample({}, self._sums[name])])
         quarantined = [Sample({"reason": reason}, number) for reason, number in sorted(self._quarantined.items())]
         yield Metric("quarantined_total", "counter", "Messages put into the quarantine, by reason.", quarantined)
+        size = self._quarantine_bytes()
+        sizes = [] if size is None else [Sample({}, size)]
+        yield Metric("quarantine_bytes", "gauge", "What the quarantine takes of the database's disk.", sizes)
         yield Metric("transaction_reads", "histogram", "Reads per transaction.", self._reads.samples())
         yield Metric(
             "commit_seconds", "histogram", "Time from taking messages to their commit.", self._commit_s.samples()

@@ -1,5 +1,7 @@
 """Messages that cannot be read, kept for a person with the reason."""
 
+import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -7,15 +9,26 @@ from typing import Final, NamedTuple
 from tagtrail.ingest.database.connection import Connection
 from tagtrail.ingest.intake import Rejected
 from tagtrail.ingest.ledger import utc
-from tagtrail.ingest.oversize import measure
+from tagtrail.ingest.oversize import Original, measure
 
 TEXT_MAX: Final = 1_000
+"""Bytes: an entry of an index takes 2,704."""
+REFUSED: Final = "refused-by-quarantine"
+"""The reason of what only `trace` could keep."""
 
+# What `tagtrail.hardware.wire.with_first` appends changes each time a batch is sent, and says nothing about its reads.
+_SENDING: Final = re.compile(rb',"first":\d+(?:,"shift":-?\d+,"clock":"[a-z]*")?\}\Z')
+_SENDING_MAX: Final = 200
+"""Bytes."""
+
+# Of a batch that came several times, the last copy is kept: its agent may know its clock by then.
 _KEEP = """
 INSERT INTO quarantine (topic, reason, message, sha256, payload, size, heard_at)
 VALUES (%s, %s, %s, %s, %s, %s, coalesce(%s, now()))
 ON CONFLICT (topic, sha256) DO UPDATE
-SET times = quarantine.times + 1, last_at = now(), reason = excluded.reason, message = excluded.message
+SET times = quarantine.times + 1, last_at = now(), reason = excluded.reason, message = excluded.message,
+    payload = CASE WHEN quarantine.payload = excluded.payload THEN quarantine.payload ELSE excluded.payload END,
+    size = excluded.size
 """
 _COLUMNS = "quarantine_id, topic, reason, message, times, received_at, last_at, heard_at, size, octet_length(payload)"
 _CHOSEN = """
@@ -117,13 +130,34 @@ def payload(connection: Connection, entry_id: int) -> bytes:
     return b"" if row is None else bytes(row[0])
 
 
+def size_bytes(connection: Connection) -> int:
+    """What the quarantine takes of the disk."""
+    row = connection.execute("SELECT pg_total_relation_size('quarantine')").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def drop(connection: Connection, entry_id: int) -> bool:
     """Delete an entry for good; False where it was not there."""
     return connection.execute("DELETE FROM quarantine WHERE quarantine_id = %s", [entry_id]).rowcount == 1
 
 
+def trace(item: Rejected, explanation: str) -> Rejected:
+    """The least that can be kept of a message that the quarantine itself refuses: hashes, and why."""
+    original = item.original or _identity(item.message.payload)
+    topic = "sha256:" + hashlib.sha256(item.message.topic.encode("utf-8", "replace")).hexdigest()
+    words = explanation.encode("ascii", "backslashreplace").decode()
+    return Rejected(item.message._replace(topic=topic, payload=b""), REFUSED, words, original=original)
+
+
+def _identity(payload: bytes) -> Original:
+    """Size and hash; the hash is the same for a batch however often it is sent."""
+    end = _SENDING.search(payload, max(0, len(payload) - _SENDING_MAX))
+    return Original(len(payload), measure(payload[: end.start()] if end else payload).sha256)
+
+
 def _row(item: Rejected) -> tuple[str, str, str, bytes, bytes, int, datetime | None]:
-    original = item.original or measure(item.message.payload)
+    original = item.original or _identity(item.message.payload)
     return (
         storable(item.message.topic),
         item.reason,
@@ -136,5 +170,12 @@ def _row(item: Rejected) -> tuple[str, str, str, bytes, bytes, int, datetime | N
 
 
 def storable(text: str) -> str:
-    """A text column takes neither NUL nor half a surrogate pair, and an index no long one."""
-    return text[:TEXT_MAX].replace("\0", "\ufffd").encode("utf-8", "replace").decode()
+    """A text column takes neither NUL nor half a surrogate pair, and an index no long one.
+
+    What is cut ends in a hash of the whole, so that different texts stay apart.
+    """
+    whole = text.replace("\0", "\ufffd").encode("utf-8", "replace")
+    if len(whole) <= TEXT_MAX:
+        return whole.decode()
+    end = "… sha256:" + hashlib.sha256(whole).hexdigest()
+    return whole[: TEXT_MAX - len(end.encode())].decode("utf-8", "ignore") + end

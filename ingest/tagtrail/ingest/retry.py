@@ -16,6 +16,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from tagtrail.ingest import quarantine
+from tagtrail.ingest.clocks import ClockNote
 from tagtrail.ingest.columns import CONTENT_BYTES, Columns, whole
 from tagtrail.ingest.database.connection import Connection
 from tagtrail.ingest.intake import Batch, Message, Rejected, Status, read_message
@@ -27,7 +28,16 @@ from tagtrail.ingest.writer import Writer
 Read = tuple[int, str, int, str, float | None, int]
 """Microseconds since 1970 UTC, reader, port, EPC, dBm, count."""
 
-_ROWS: Final = "SELECT rows FROM batch JOIN store USING (store_id) WHERE (store, agent, boot, seq) = (%s, %s, %s, %s)"
+_PLACES: Final = """
+SELECT boot, rows, content, clock, clock_shift_us FROM batch JOIN store USING (store_id)
+WHERE (store, agent, seq) = (%s, %s, %s) AND boot = ANY (%s)
+"""
+_THINNED: Final = """
+SELECT FROM agent_boot JOIN store USING (store_id)
+WHERE (store, agent, boot) = (%s, %s, %s) AND thinned_seq >= %s
+"""
+ROUNDS: Final = 3
+"""A copy that arrives just now may take the batch's place in the ledger between the look and the writing."""
 _READS: Final = """
 SELECT extract(epoch FROM time) * 1000000, reader, antenna, epc, rssi_dbm, count
 FROM read WHERE store = %s AND time BETWEEN %s AND %s AND epc = ANY (%s)
@@ -101,12 +111,18 @@ def _again(connection: Connection, writer: Writer, entry: Entry) -> Result:
 
 def _again_batch(connection: Connection, writer: Writer, entry: Entry, batch: Batch) -> Result:
     reads, words = 0, "the database has all of its reads"
-    if (rest := _rest(connection, batch)) is not None:
+    for _ in range(ROUNDS):
+        if (rest := _rest(connection, batch)) is None:
+            break
         outcome = writer.write(connection, [replace(rest, partly=None)])
-        reads = outcome.reads
+        reads += outcome.reads
         words = f"{reads} reads are in the database now"
         if outcome.quarantined:
             return _stay_as_written(connection, entry, reads)
+        if outcome.reads == rest.rows:
+            break
+    else:
+        return Result(entry, gone=False, reads=reads, words="its place in the ledger is taken, nothing was lost")
     if batch.partly is not None:
         return _stay(connection, entry, batch.partly, reads)
     quarantine.drop(connection, entry.id)
@@ -128,8 +144,21 @@ def _stay_as_written(connection: Connection, entry: Entry, reads: int) -> Result
 
 def _rest(connection: Connection, batch: Batch) -> Batch | None:
     """What of a batch the database lacks; None if nothing."""
-    row = connection.execute(_ROWS, batch.key).fetchone()
-    fresh = row is None or row[0] == 0
+    if "\0" in batch.key.boot:
+        return batch  # not even a question to the database; the writer says why it is refused
+    content = batch.extent.content
+    # No agent waits to be told of such a boot, and no agent's boot has a plus.
+    boots = [batch.key.boot, f"{batch.key.boot}+{content.hex()}"]
+    rows = connection.execute(_PLACES, [batch.key.store, batch.key.agent, batch.key.seq, boots]).fetchall()
+    places = {row[0]: row[1] for row in rows}
+    for _, count, known, clock, shift_us in rows:
+        if count and known == content:  # the same batch, perhaps stamped by a clock that was known better or worse
+            if count >= batch.rows:
+                return None
+            batch = _stamped(batch, ClockNote(clock, shift_us))
+            break
+    thinned = connection.execute(_THINNED, batch.key).rowcount > 0
+    fresh = places[boots[0]] == 0 if boots[0] in places else not thinned
     if fresh and batch.confirmed is not None:
         return batch
     # What a reader published by itself has its number from its content, as far as that could be read.
@@ -144,10 +173,19 @@ def _rest(connection: Connection, batch: Batch) -> Batch | None:
     if not lacking.any():
         return None
     rest = own.at(np.flatnonzero(lacking))
-    content = hashlib.sha256(repr(sorted(_reads(rest), key=repr)).encode()).digest()[:CONTENT_BYTES]
-    # No agent waits to be told of this boot, and no agent's boot has a plus.
-    key = batch.key._replace(boot=f"{batch.key.boot}+{content.hex()}")
-    return replace(batch, key=key, confirmed=None, columns=rest, extent=whole(rest, content))
+    boot = boots[1]
+    if boot in places:
+        reads = repr(sorted(_reads(rest), key=repr)).encode()
+        boot = f"{boot}+{hashlib.sha256(reads).digest()[:CONTENT_BYTES].hex()}"
+    return replace(batch, key=batch.key._replace(boot=boot), confirmed=None, columns=rest, extent=whole(rest, content))
+
+
+def _stamped(batch: Batch, clock: ClockNote) -> Batch:
+    """A batch with the clock that the ledger has for it."""
+    delta_us = (clock.shift_us or 0) - (batch.clock.shift_us or 0)
+    own = batch.columns.of([batch.extent.rows])
+    own = replace(own, time=own.time + np.timedelta64(delta_us, "us"))
+    return replace(batch, columns=own, extent=whole(own, batch.extent.content), clock=clock)
 
 
 def _there(connection: Connection, batch: Batch) -> Counter[Read]:

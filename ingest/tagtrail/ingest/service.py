@@ -91,6 +91,7 @@ class Ingest:
             waiting=lambda: len(self._received) + self._writing,
             at_broker=lambda: self._subscriber.connected,
             at_database=lambda: self._connection is not None,
+            quarantine_bytes=lambda: self._upkeep.quarantine_bytes,
         )
         self._metrics_server = self._serve_metrics()
 

@@ -10,6 +10,7 @@ import psycopg
 
 from tagtrail.hardware.clock import Clock, parse_clock
 from tagtrail.hardware.errors import GiveUp, Retry
+from tagtrail.ingest import quarantine
 from tagtrail.ingest.database.antenna_health import update_antenna_health
 from tagtrail.ingest.database.connection import Connection, connect, explain, wait_for_database
 from tagtrail.ingest.database.partitions import DAY_US, Partitions
@@ -24,6 +25,8 @@ PASS_S: Final = 15.0
 RETENTION_S: Final = 3600.0
 DAYS_AHEAD: Final = 2
 JOIN_S: Final = 5.0
+QUARANTINE_MAX_BYTES: Final = 2**30
+"""Beyond this somebody should look: nothing is dropped from the quarantine by itself."""
 
 
 class Upkeep:
@@ -39,6 +42,12 @@ class Upkeep:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
         self._dropped_s = float("-inf")
+        self._quarantine_bytes: int | None = None
+
+    @property
+    def quarantine_bytes(self) -> int | None:
+        """What the quarantine takes of the disk; None where another process does the upkeep."""
+        return self._quarantine_bytes
 
     def start(self) -> None:
         """Begin."""
@@ -67,6 +76,7 @@ class Upkeep:
 
     def _work(self, connection: Connection) -> None:
         is_mine = False
+        self._quarantine_bytes = None
         partitions = Partitions()
         while not self._stop.is_set():
             begun_s = time.monotonic()
@@ -82,6 +92,7 @@ class Upkeep:
         today = now_us // DAY_US
         partitions.ensure(connection, range(today, today + DAYS_AHEAD + 1))
         update_antenna_health(connection)
+        self._measure_quarantine(connection)
         if time.monotonic() - self._dropped_s >= RETENTION_S:
             now = datetime.fromtimestamp(now_us / 1e6, UTC)
             if self._settings.retention_days:
@@ -89,3 +100,15 @@ class Upkeep:
             if self._settings.visit_retention_days:
                 drop_visits(connection, now, self._settings.visit_retention_days)
             self._dropped_s = time.monotonic()
+
+    def _measure_quarantine(self, connection: Connection) -> None:
+        before, size = self._quarantine_bytes or 0, quarantine.size_bytes(connection)
+        self._quarantine_bytes = size
+        # Once for each doubling.
+        if (
+            size > QUARANTINE_MAX_BYTES
+            and (size // QUARANTINE_MAX_BYTES).bit_length() > (before // QUARANTINE_MAX_BYTES).bit_length()
+        ):
+            log.warning(
+                "the quarantine takes %.1f GB of the database's disk: see 'tagtrail ingest quarantine list'", size / 1e9
+            )

@@ -3,8 +3,8 @@
 import itertools
 import logging
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -30,6 +30,8 @@ SET received_at = now(), time = excluded.time, state = excluded.state, status = 
     clock_skew_us = coalesce(excluded.clock_skew_us, agent_status.clock_skew_us)
 """
 
+NOT_KEPT: Final = "not-kept"
+"""Counted where even the quarantine takes nothing of a message, which only the log tells then."""
 READ_COLUMNS: Final = ("time", "tag_id", "antenna_id", "rssi_dbm", "store_id", "count")
 
 _DATA_CLASSES: Final = ("22", "23", "54")
@@ -135,13 +137,25 @@ class Writer:
         try:
             return self._commit(connection, items)
         except _RefusedError as refused:
+            self._partitions.forget()  # one may have been dropped since, by retention
             if len(items) == 1:
-                return self._commit_parts(connection, [_blame(items[0], str(refused))])
+                return self._set_aside(connection, items[0], str(refused))
         outcome = Outcome()
         middle = len(items) // 2
         for part in (items[:middle], items[middle:]):
             outcome.add(self._commit_parts(connection, part))
         return outcome
+
+    def _set_aside(self, connection: Connection, item: Item, explanation: str) -> Outcome:
+        """A single message that the database refuses: whatever it is, it must not come for ever."""
+        for attempt in (item, *_simpler(item, explanation)):
+            try:
+                return self._commit(connection, [attempt])
+            except _RefusedError as refused:
+                log.warning("looking for a way to keep a message that the database refuses: %s", refused)
+        log.error("a message on topic %.200r, of %d bytes, cannot be kept and is lost: %s",
+                  item.message.topic, len(item.message.payload), explanation)  # fmt: skip
+        return Outcome(quarantined=Counter({NOT_KEPT: 1}))
 
     def _commit(self, connection: Connection, items: Sequence[Item]) -> Outcome:
         try:
@@ -272,13 +286,14 @@ def _blames_data(error: psycopg.Error) -> bool:
     return error.sqlstate.startswith(_DATA_CLASSES)
 
 
-def _blame(item: Item, explanation: str) -> Rejected:
-    """The next thing to try with a single message that the database refuses; the last can't fail."""
-    if not isinstance(item, Rejected):
-        return reject(item, explanation)
-    if item.key is None:
-        raise AssertionError(f"the quarantine refuses a message: {explanation}")
-    return Rejected(item.message, item.reason, item.explanation)
+def _simpler(item: Item, explanation: str) -> Iterator[Rejected]:
+    """What to try one after the other with a message that the database refuses, each with less in it."""
+    rejected = item if isinstance(item, Rejected) else reject(item, explanation)
+    if rejected is not item:
+        yield rejected
+    if rejected.key is not None:
+        yield replace(rejected, key=None, confirmed=0)
+    yield quarantine.trace(rejected, explanation)
 
 
 def _days(item: Item) -> Sequence[int]:

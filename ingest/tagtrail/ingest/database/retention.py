@@ -37,11 +37,12 @@ _UNANALYSED = """
     WHERE first_time < %s AND last_time >= %s AND batch.xid >= c.xid
 """
 # Only below the end of the gapless prefix: there a batch that comes again is known without its row (`thinned_seq`).
+# What could not be read keeps its row, and with it the place that a retry gives its reads.
 _THIN = """
     WITH thinned AS (
         DELETE FROM batch b
-        WHERE committed_at < now() - make_interval(days => %(days)s)
-          AND (last_time IS NULL OR last_time < (SELECT dropped_before FROM retention WHERE what = 'tag_read'))
+        WHERE rows > 0 AND committed_at < now() - make_interval(days => %(days)s)
+          AND last_time < (SELECT dropped_before FROM retention WHERE what = 'tag_read')
           AND NOT EXISTS (SELECT FROM analysis_cursor c WHERE c.store_id = b.store_id AND b.xid >= c.xid)
           AND NOT EXISTS (SELECT FROM antenna_cursor c WHERE c.store_id = b.store_id AND b.xid >= c.xid)
           AND seq <= coalesce((
