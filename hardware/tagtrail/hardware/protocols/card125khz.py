@@ -30,8 +30,8 @@ NOMINAL_POWER_DBM: Final = 10.0
 _STX: Final = 0x02
 _ETX: Final = b"\x03"
 _LINE_ETX: Final = b"\r\n\x03"
-_TAILS: Final = (_ETX, _LINE_ETX, b"\r\x03", b"\n\x03")
-"""What can stand behind the digits: the two that data sheets print first."""
+_LINES_ETX: Final = (_LINE_ETX, b"\r\x03", b"\n\x03")
+"""What can stand behind the digits instead of the end alone: the first is what data sheets print."""
 
 
 def card_framer(counters: Counters) -> Framer:
@@ -46,9 +46,12 @@ def card_framer(counters: Counters) -> Framer:
         if _STX in digits:
             return NOT_A_FRAME
         tail = data[start + 13 : start + 16]
-        end = next((end for end in _TAILS if tail.startswith(end)), None)
-        if end is None:
-            return MORE if any(end.startswith(tail) for end in _TAILS) else NOT_A_FRAME
+        if tail[:1] == _ETX:
+            size = 14
+        elif tail in _LINES_ETX or tail[:2] in _LINES_ETX:
+            size = 16 if tail == _LINE_ETX else 15
+        else:
+            return MORE if any(end.startswith(tail) for end in _LINES_ETX) else NOT_A_FRAME
         try:
             code = unhexlify(digits)
         except Error:
@@ -57,7 +60,7 @@ def card_framer(counters: Counters) -> Framer:
         if digits != digits.upper():
             counters.reject("lower-case")
             return NOT_A_FRAME
-        return 13 + len(end) if code[0] ^ code[1] ^ code[2] ^ code[3] ^ code[4] == code[5] else BAD_CHECKSUM
+        return size if code[0] ^ code[1] ^ code[2] ^ code[3] ^ code[4] == code[5] else BAD_CHECKSUM
 
     return Framer(look, counters, start=_STX)
 
