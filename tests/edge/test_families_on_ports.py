@@ -87,10 +87,9 @@ class Line:
         """Reads come from a reader that is set up as the store file says, and each arrives."""
         wanted = self.see(30)
         self.wait(lambda: wanted <= {seen.epc for seen in self.told}, "the reader tells its tags")
-        told = len(self.told)
-        self.wait(lambda: self.status().reads >= told, f"{told} reads")
-        status = self.status()
-        assert (status.reads, status.state) == (told, "streaming")
+        self.wait(
+            lambda: (self.status().reads, self.status().state) == (len(self.told), "streaming"), "each of them, once"
+        )
         if self.family.obeys_commands:
             assert self.reader.model.powers_dbm == powers_for(self.family)
 

@@ -251,7 +251,10 @@ def test_noise_of_plugging_in_is_not_another_family() -> None:
     bench = Bench(rounds(), lambda *_: [])
     bench.say(b"\xf0\x00\xf8")
     bench.wait(6)
-    assert bench.why == "could not ask who it is: no answer in 3 attempts; check power, cable, port and baud rate"
+    assert (
+        bench.why
+        == "could not ask who it is: no answer in 3 attempts; check power, cable, port, protocol and baud rate"
+    )
 
 
 @pytest.mark.parametrize("name", [name for name in FAMILY_NAMES if family_of(name).obeys_commands])

@@ -37,7 +37,7 @@ from tagtrail.hardware.protocols.interface import (
 
 ATTEMPTS: Final = 3
 """How often a command is sent, and how often reading is started again without any sign of life."""
-CHECK_LINE: Final = "check power, cable, port and baud rate"
+CHECK_LINE: Final = "check power, cable, port, protocol and baud rate"
 _QUIESCENT: Final = frozenset({State.CLOSED, State.FAILED})
 _STOPS: Final = frozenset({State.STOPPING, State.DRAINING})
 

@@ -127,11 +127,13 @@ class MagicRfHost(Session):
         if code == Error.INVENTORY_FAIL_NO_TAG:
             self._polls()
             self.alive()
-        elif self.outstanding and self.state is not State.STREAMING:
-            self.refused(code, error_name(code), not_known=code == Error.COMMAND_ERROR)
+            return
+        advice = _ADVICE.get(Error(code)) if code in _ADVICE else None
+        told = error_name(code) + (f": {advice}" if advice else "")
+        if self.outstanding and self.state is not State.STREAMING:
+            self.refused(code, told, not_known=code == Error.COMMAND_ERROR)
         else:
-            advice = _ADVICE.get(Error(code)) if code in _ADVICE else None
-            self.tell(ReaderFault(code, error_name(code) + (f": {advice}" if advice else "")))
+            self.tell(ReaderFault(code, told))
 
     def _polls(self) -> None:
         """A frame of a poll: the answer to the command that starts them; and it begins anew long before they end."""
