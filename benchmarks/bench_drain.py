@@ -27,6 +27,9 @@ from pathlib import Path
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+
+from fixture_edge import READER, STORE_FILE
 from row import Row
 from tagtrail.edge.spool import Spool
 from tagtrail.hardware.protocols import load_family
@@ -61,30 +64,6 @@ TAGS_PER_S = 20
 QUIET_S = 8.0
 DAY_US = 86_400_000_000
 DRAIN_LIMIT_S = 300.0
-
-STORE_FILE = """
-[store]
-id = "riverside"
-name = "Riverside"
-timezone = "UTC"
-[[floor]]
-id = "1F"
-width_m = 20.0
-depth_m = 10.0
-[[zone]]
-id = "door"
-floor = "1F"
-kind = "entrance"
-polygon = [[0.0, 0.0], [5.0, 0.0], [5.0, 5.0], [0.0, 5.0]]
-[[reader]]
-id = "r01"
-protocol = "mercury"
-region = "eu"
-[[reader.antenna]]
-port = 1
-floor = "1F"
-position_m = [1.0, 3.0, 3.0]
-"""
 
 
 def measure() -> list[Row]:
@@ -317,7 +296,7 @@ def running() -> Iterator[tuple[Path, str, Watch, str]]:
     """Database, broker, ingest, and somebody who listens."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tagtrail-bench-")))
-        (folder / "store.toml").write_text(STORE_FILE)
+        (folder / "store.toml").write_text(STORE_FILE + READER.format(id="r01"))
         cluster = prepare_cluster(folder)
         database = process.start(cluster.argv, user=cluster.user, death_signal=signal.SIGINT, stdout=subprocess.DEVNULL)
         stack.callback(process.stop, database, signal.SIGINT)

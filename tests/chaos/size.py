@@ -12,3 +12,4 @@ SEED: Final = int(os.environ.get("TAGTRAIL_CHAOS_SEED", "7"))
 LONG: Final = SECONDS > 120
 
 full_run = pytest.mark.skipif(_GIVEN is None, reason="takes longer: make chaos runs it")
+"""Marks faults for which a run of all tests has no time."""

@@ -33,9 +33,9 @@ def asked(opcode: int, data: str) -> dict[str, Any]:
 
 def test_metadata_in_ascending_order_of_the_flags() -> None:
     frame = bytes.fromhex("FF1C22000010001BA00201C405567800803000E2801160600002051234567809D978AA")
-    (meaning,) = MERCURY.decode([frame], Counters())
-    assert meaning["tag"]["tag_type"] == 5  # type: ignore[index]
-    assert meaning["tag"]["l1_verification"] == 0x5678  # type: ignore[index]
+    meanings: list[dict[str, Any]] = list(MERCURY.decode([frame], Counters()))
+    (meaning,) = meanings
+    assert (meaning["tag"]["tag_type"], meaning["tag"]["l1_verification"]) == (5, 0x5678)
     assert meaning["epc"] == EPC
 
 

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -331,8 +332,8 @@ def test_entries_are_found_by_reason_store_and_time(connection: Connection) -> N
     messages = [item(b"\xff"), item(b"\xfe"), item(b"\xff", other.topic), item(b"[", VENDOR)]
     Writer().write(connection, [*messages, item(AGENT.payload(1).replace(b'"v":1', b'"v":2')), item(b"\xff")])
 
-    def count(**choice: object) -> int:
-        return len(quarantine.entries(connection, Choice(**choice)))  # type: ignore[arg-type]
+    def count(**choice: Any) -> int:
+        return len(quarantine.entries(connection, Choice(**choice)))
 
     assert [count(), count(reason="version"), count(store="hillside"), count(store="riverside")] == [5, 1, 1, 4]
     assert count(reason="not-json", store="riverside") == 3

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -50,20 +51,20 @@ def drain(tap: Tap, size: int) -> bytes:
 
 
 @given(packets=st.lists(published | other, max_size=8), cuts=st.lists(st.integers(1, 300)), size=st.integers(1, 100))
-def test_each_packet_goes_its_way(packets: list[tuple[object, ...]], cuts: list[int], size: int) -> None:
+def test_each_packet_goes_its_way(packets: list[tuple[Any, ...]], cuts: list[int], size: int) -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.settimeout(0)
         taken: list[Published] = []
         tap = Tap(ours, lambda *published: taken.append(published))
-        stream = b"".join(publish(*part) if len(part) == 3 else packet(*part) for part in packets)  # type: ignore[arg-type]
+        stream = b"".join(publish(*part) if len(part) == 3 else packet(*part) for part in packets)
         rest = b""
         for cut in [*cuts, len(stream)]:
             theirs.sendall(stream[:cut])
             stream = stream[cut:]
             rest += drain(tap, size)
         assert taken == [part for part in packets if len(part) == 3]
-        assert rest == b"".join(packet(*part) for part in packets if len(part) == 2)  # type: ignore[arg-type]
+        assert rest == b"".join(packet(*part) for part in packets if len(part) == 2)
 
 
 def test_the_end_of_the_connection_is_told(pair: tuple[socket.socket, socket.socket]) -> None:

@@ -75,10 +75,10 @@ class Names(Generic[K]):
     def column(self, connection: Connection, names: Sequence[K]) -> list[int]:
         """As `ids`, one after the other: for many names, most of them known and some there several times."""
         found = list(map(self._young.get, names))
-        if None in found:
-            known = self.ids(connection, {name for name, number in zip(names, found, strict=True) if number is None})
-            return [known[name] if number is None else number for name, number in zip(names, found, strict=True)]
-        return found  # type: ignore[return-value]
+        if None not in found:
+            return [number for number in found if number is not None]
+        known = self.ids(connection, {name for name, number in zip(names, found, strict=True) if number is None})
+        return [known[name] if number is None else number for name, number in zip(names, found, strict=True)]
 
     def commit(self) -> None:
         """The transaction was committed: remember what it met."""
