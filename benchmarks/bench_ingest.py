@@ -11,6 +11,7 @@ Beside it:
 - COPY: the same rows in the server's own binary COPY from files of 10,000 rows, each a transaction of its own, into a
   table of the same columns and index.
 - executemany: `peer_executemany.py`, what people glue together, on the same broker and server.
+- Node-RED: `peer_node_red.py`, its fastest flow that we know, on the same broker and server; where it is installed.
 - two workers: ingest processes that share the messages (``$share``), beside one.
 
 CPU per read is the ingest process's own, user and system.
@@ -36,6 +37,7 @@ import paho.mqtt.client as mqtt
 import psutil
 from paho.mqtt.enums import CallbackAPIVersion
 
+import peer_node_red
 from row import Row
 from tagtrail.hardware.wire import ReadBatch, decode_committed, encode, reads_topic
 from tagtrail.ingest.database.connection import Connection, connect
@@ -59,18 +61,20 @@ COPY_HEADER, COPY_TRAILER = b"PGCOPY\n\xff\r\n\0" + bytes(8), b"\xff\xff"
 COPY = f"server-side binary COPY of the same rows from files of {COPY_ROWS}"
 PEER_SCRIPT = str(Path(__file__).with_name("peer_executemany.py"))
 PEER = "paho, json and executemany"
-ONE, TWO, GLUED = "riverside", "hillside", "lakeside"
-"""Stores: of one ingest process, of two that share it, of the peer."""
+NODE_RED = "Node-RED, one INSERT FROM unnest() per message"
+ONE, TWO, GLUED, FLOW = "riverside", "hillside", "lakeside", "brookside"
+"""Stores: of one ingest process, of two that share it, of the peer, of Node-RED."""
 
 
 def measure() -> list[Row]:
     """Rows per size of the work, and for the largest one under the plain names."""
     with running() as bench:
-        for store in (ONE, TWO, GLUED):
+        for store in (ONE, TWO, GLUED, *([FLOW] if bench.node_red else [])):
             bench.send(store, SIZES["200k"], "warm-up")  # dictionaries, caches
         rates: dict[str, list[tuple[float, float]]] = {name: [] for name in SIZES}
         cpu_us: list[float] = []
         peers: list[float] = []
+        flows: list[float] = []
         pairs: list[tuple[float, float]] = []
         for number in range(ROUNDS):
             for name in random.sample(list(SIZES), len(SIZES)):
@@ -80,6 +84,9 @@ def measure() -> list[Row]:
                 cpu_us.append((bench.cpu_s() - cpu_s) / reads * 1e6)
                 rates[name].append((rate, reads / bench.copy_back(reads)))
             peers.append(rates["200k"][-1][0] * bench.send(GLUED, PEER_READS, f"{number}-peer") / PEER_READS)
+            if bench.node_red:
+                took_s = bench.send(FLOW, SIZES["200k"], f"{number}-flow")
+                flows.append(rates["200k"][-1][0] * took_s / SIZES["200k"])
             times_s = {
                 store: bench.send(store, WORKERS_READS, f"{number}-workers") for store in random.sample((ONE, TWO), 2)
             }
@@ -95,6 +102,10 @@ def measure() -> list[Row]:
     rows.append(
         Row("ingest_vs_executemany", statistics.median(peers), "ratio of rates", PEER, statistics.median(peers))
     )
+    if flows:
+        rows.append(
+            Row("ingest_vs_node_red", statistics.median(flows), "ratio of rates", NODE_RED, statistics.median(flows))
+        )
     two_rate, two_ratio = (statistics.median(column) for column in zip(*pairs, strict=True))
     rows.append(Row("ingest_two_workers_reads_per_s", two_rate, "reads/s", "one worker", two_ratio))
     rows.append(Row("ingest_two_workers_vs_one", two_ratio, "ratio of rates", "one worker", two_ratio))
@@ -144,6 +155,7 @@ class Bench:
     publisher: "Publisher"
     exchange: Path
     ingest: psutil.Process
+    node_red: bool
 
     def send(self, store: str, reads: int, boot: str) -> float:
         """Publish, and return the seconds until all is committed."""
@@ -261,9 +273,16 @@ def running() -> Iterator[Bench]:
         stack.callback(process.stop, peer, signal.SIGTERM)
         assert peer.stdout is not None
         peer.stdout.readline()  # it has subscribed
+        if program := peer_node_red.find():
+            flow = folder / "node-red"
+            child = peer_node_red.start(program, flow, cluster.dsn(), broker.port, FLOW)
+            stack.callback(process.stop, child, signal.SIGTERM)
+            peer_node_red.wait_ready(flow, broker.port, FLOW)
+        else:
+            print(peer_node_red.MISSING, file=sys.stderr)
         publisher = Publisher(broker.port)
         stack.callback(publisher.close)
-        yield Bench(connection, publisher, exchange, psutil.Process(one))
+        yield Bench(connection, publisher, exchange, psutil.Process(one), program is not None)
 
 
 def wait_for_ingest(connection: Connection, processes: int) -> None:

@@ -36,6 +36,7 @@ class Proxy:
         self._target = port
         self._slow_bytes_per_s = slow_bytes_per_s
         self._weather = Weather.PASS
+        self._stranded: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.connections = 0
@@ -65,6 +66,10 @@ class Proxy:
     def reset(self) -> None:
         """Break every connection, and let new ones pass."""
         self._call(self._reset)
+
+    def strand(self) -> None:
+        """Have the connections of now swallow all from now on and for ever; new ones pass."""
+        self._call(lambda: self._stranded.update(self._tasks))
 
     def close(self) -> None:
         """Break all and end."""
@@ -109,6 +114,7 @@ class Proxy:
         assert task is not None
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._stranded.discard)
         self.connections += 1
         self._writers.add(writer)
         try:
@@ -128,7 +134,13 @@ class Proxy:
         there, back = await asyncio.open_connection(HOST, self._target)
         self._writers.add(back)
         try:
-            ways = {asyncio.ensure_future(self._carry(*way)) for way in ((reader, back), (there, writer))}
+            task = asyncio.current_task()
+            ways = {
+                asyncio.ensure_future(
+                    self._carry(*way, lambda: self._weather is Weather.STALL or task in self._stranded)
+                )
+                for way in ((reader, back), (there, writer))
+            }
             try:
                 await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
             finally:
@@ -139,9 +151,11 @@ class Proxy:
             self._writers.discard(back)
             back.transport.abort()
 
-    async def _carry(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _carry(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, is_stalled: Callable[[], bool]
+    ) -> None:
         while data := await source.read(self._size):
-            if self._weather is Weather.STALL:
+            if is_stalled():
                 self.swallowed += len(data)
                 await self._swallow(source)
                 return
@@ -149,7 +163,7 @@ class Proxy:
                 await asyncio.sleep(len(data) / self._slow_bytes_per_s)
             sink.write(data)
             await sink.drain()
-        if self._weather is Weather.STALL:
+        if is_stalled():
             await asyncio.Event().wait()  # not even the end of a connection gets through
 
     async def _swallow(self, source: asyncio.StreamReader) -> None:

@@ -1,7 +1,8 @@
 """``python -m chaos.serve edge …``: the ``tagtrail`` command with a witness beside the spool and shorter patience.
 
-``CHAOS_WITNESS`` names the witness's folder. ``CHAOS_HURRY=1`` shortens what is a constant for good reasons in a shop
-(keep-alive, longest back-off), so that half an hour without network passes in seconds.
+``CHAOS_WITNESS`` names the witness's folder; with ``CHAOS_CLONES``, the spool may be a copy. ``CHAOS_HURRY=1`` shortens
+what is a constant for good reasons in a shop (keep-alive, longest back-off), so that half an hour without network
+passes in seconds.
 """
 
 import os
@@ -36,5 +37,5 @@ if __name__ == "__main__":
     if os.environ.get("CHAOS_HURRY"):
         hurry(sys.argv[1])
     if folder := os.environ.get("CHAOS_WITNESS"):
-        Witness(Path(folder)).attend()
+        Witness(Path(folder)).attend(cloned="CHAOS_CLONES" in os.environ)
     sys.exit(main(sys.argv[1:]))

@@ -2,17 +2,25 @@
 
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
 from chaos.count import Heard, judge
+from chaos.visits import are_analysed, visit_faults
 from chaos.witness import READ, Evidence, epc, hear
 from chaos.witness import Batch as Accepted
 from chaos.worker import environment
+from chaos.world import store_file
+from fixture_ingest import wait_until
+from tagtrail.analytics.database import load_stores
+from tagtrail.analytics.live import StoreAnalyzer
+from tagtrail.analytics.presence import PresenceParameters
 from tagtrail.hardware.reads import TagRead
 from tagtrail.hardware.wire import encode, pack_reads, reads_topic
 from tagtrail.ingest.database.connection import Connection
+from tagtrail.ingest.database.layouts import add_layout
 from tagtrail.ingest.intake import Message, read_message
 from tagtrail.ingest.writer import Writer
 
@@ -101,3 +109,26 @@ def test_a_spool_that_forgets_is_found(tmp_path: Path) -> None:
         file.write_bytes(content)
     live(tmp_path, 1)
     assert "it had accepted" in hear(tmp_path / "witness").faults[0]
+
+
+def test_visits_that_lack_or_are_double_are_found(connection: Connection) -> None:
+    add_layout(connection, store_file(1), datetime(2020, 1, 1, tzinfo=UTC))
+    reads = [TagRead(T0_US + i * 1_000_000, "r01", 1, epc(1, i % 3), -40.0) for i in range(60)]
+    payload = encode(pack_reads(reads, agent="edge-1", boot="b1", seq=1))
+    Writer().write(connection, [read_message(Message(reads_topic("riverside", "edge-1"), payload))])
+    store_id = load_stores(connection)["riverside"]
+    analyzer = StoreAnalyzer(connection, "riverside", store_id, PresenceParameters())
+    wait_until(lambda: analyzer.step(T0_US + 60_000_000, is_quiet=False), "the batch is taken in")
+    assert are_analysed(connection)
+    assert visit_faults(connection, "riverside") == []
+    connection.execute("DELETE FROM visit WHERE tag_id = (SELECT min(tag_id) FROM tag)")
+    connection.execute("UPDATE trip SET zones = '{other}' WHERE tag_id = (SELECT max(tag_id) FROM tag)")
+    assert visit_faults(connection, "riverside") == [
+        "2 visits where the reads make 3: 1 of these lack, 0 are double or wrong",
+        "3 trips where the reads make 3: 1 of these lack, 1 are double or wrong",
+    ]
+    connection.execute(
+        "INSERT INTO visit "
+        "SELECT store_id, tag_id, trip, zone, enter + interval '1 s', exit, confidence, open FROM visit"
+    )
+    assert "2 are double or wrong" in visit_faults(connection, "riverside")[0]

@@ -9,6 +9,7 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
+from chaos.proxy import Weather
 from chaos.size import SEED, full_run
 from chaos.world import World
 from fixture_agent import FakeAgent, stored
@@ -97,6 +98,26 @@ def test_two_agents_of_one_name_lose_nothing(server_path: Path) -> None:
         verdict = world.settle()
         assert verdict.right, verdict.table()
         assert len({line.boot for line in verdict.lines}) == 2
+
+
+@full_run
+def test_a_spool_cloned_to_a_second_agent_loses_nothing(server_path: Path) -> None:
+    """Both go on from the same boot and number; what one of them numbered as the other did is in the quarantine."""
+    server = os.environ.get("TAGTRAIL_TEST_DSN")
+    with World(server_path, server=server, agents=2, reads_per_s=300.0, clones=True, edge={"batch_s": "0.1"}) as world:
+        world.wait(lambda: world.committed() > 500, "reads of the first")
+        world.edge_network.set(Weather.CUT)
+        before = world.accepted()
+        world.wait(lambda: world.accepted() > before + 500, "a backlog, which both will have")
+        world.clone()
+        world.edge_network.set(Weather.PASS)
+        for name in world.edges:
+            begun = world.accepted(name)
+            world.wait(lambda: world.accepted(name) > begun + 2000, f"reads of {name}")  # noqa: B023
+        assert any("its spool is an old copy" in edge.log for edge in world.edges.values())
+        verdict = world.settle_clones()
+        assert all(line.lost == line.double == 0 for line in verdict.lines), verdict.table()
+        assert not verdict.foreign, verdict.table()
 
 
 @full_run

@@ -55,8 +55,12 @@ class Witness:
         folder.mkdir(exist_ok=True)
         self._file = os.open(folder / f"{time.time_ns():020d}", os.O_WRONLY | os.O_CREAT | os.O_EXCL)
 
-    def attend(self) -> None:
-        """Listen to every spool that is opened in this process from now on."""
+    def attend(self, *, cloned: bool = False) -> None:
+        """Listen to every spool that is opened in this process from now on.
+
+        Args:
+            cloned: Others may use copies of it, so that its boot may end.
+        """
         opening, appending, ending = Spool.__init__, Spool.append, Spool.end_boot
         witness = self
 
@@ -80,7 +84,8 @@ class Witness:
             raise AssertionError(f"boot {spool.boot} ends at {seq}: the database has more of it than was ever spooled")
 
         assert ending is not None
-        for name, method in (("__init__", __init__), ("append", append), ("end_boot", end_boot)):
+        methods = {"__init__": __init__, "append": append, **({} if cloned else {"end_boot": end_boot})}
+        for name, method in methods.items():
             setattr(Spool, name, method)
 
     def _note(self, kind: bytes, boot: str, seq: int, reads: Sequence[TagRead] = ()) -> None:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Self
@@ -18,13 +19,16 @@ import psycopg
 
 from chaos.count import Heard, Verdict, judge
 from chaos.proxy import Proxy
+from chaos.visits import are_analysed, visit_faults
 from chaos.witness import Evidence, accepted_about, hear
 from chaos.worker import Worker
 from fixture_database import new_database
 from tagtrail.hardware.errors import Retry
+from tagtrail.ingest import quarantine
 from tagtrail.ingest.database.connection import connect
 from tagtrail.ingest.database.layouts import add_layout
 from tagtrail.ingest.database.migrate import migrate
+from tagtrail.ingest.retry import retry
 from tagtrail.stack.broker import Kind, prepare_broker
 from tagtrail.stack.postgres import Cluster, free_port, prepare_cluster
 
@@ -126,6 +130,7 @@ class World:
         hurry: Shorten keep-alive and back-off.
         analytics: Have it run too.
         twins: All agents go by the name of the first.
+        clones: They are, as twins, but the first one wait for `clone`.
         database_folder: Where a server of our own keeps its files, if not below ``folder``.
         edge: More settings of each agent.
         ingest: More settings of ingest.
@@ -143,6 +148,7 @@ class World:
         hurry: bool = True,
         analytics: bool = False,
         twins: bool = False,
+        clones: bool = False,
         database_folder: Path | None = None,
         edge: dict[str, str] | None = None,
         ingest: dict[str, str] | None = None,
@@ -153,11 +159,15 @@ class World:
             f"edge-{agent + 1}": [f"r{agent * readers + reader + 1:02d}" for reader in range(readers)]
             for agent in range(agents)
         }
-        self._ids = {agent: "edge-1" if twins else agent for agent in self._readers}
+        self._ids = {agent: "edge-1" if twins or clones else agent for agent in self._readers}
         self._env = {"CHAOS_HURRY": "1"} if hurry else {}
+        self._clones = clones
+        if clones:
+            self._env["CHAOS_CLONES"] = "1"
         (folder / "ports").mkdir()
         (folder / "store.toml").write_text(store_file(agents * readers), encoding="utf-8")
-        self._edge_more, self._ingest_more = edge or {}, ingest or {}
+        self._edge_more = edge or {}
+        self._ingest_more = {**({"database_silence_s": "3"} if hurry else {}), **(ingest or {})}
         try:
             self.database = Database(self._stack, database_folder or folder, server)
             self._build(broker, agents * readers, reads_per_s, analytics=analytics)
@@ -189,7 +199,10 @@ class World:
             self.workers.append(self.analytics)
         for worker in self.workers:
             self._stack.callback(worker.kill)
-            worker.start()
+            if self._clones and worker in list(self.edges.values())[1:]:
+                worker.kill(float("inf"))
+            else:
+                worker.start()
 
     def __enter__(self) -> Self:
         return self
@@ -233,6 +246,16 @@ class World:
         for file in self._broker_state.glob("*.db*"):
             file.unlink()
 
+    def clone(self) -> None:
+        """Kill the first agent, copy its spool for all the others, and start all."""
+        first, *others = self.edges
+        self.edges[first].kill(float("inf"))
+        for file in self.folder.glob(f"spool-{first}.sqlite*"):
+            for other in others:
+                shutil.copyfile(file, self.folder / file.name.replace(first, other))
+        for edge in self.edges.values():
+            edge.kill()
+
     # -- what there is
 
     def accepted(self, agent: str | None = None) -> int:
@@ -258,6 +281,43 @@ class World:
 
     def settle(self, limit_s: float = 120.0) -> Verdict:
         """Let the readers fall silent and everything drain, end the agents in order, and count."""
+        self._fall_silent(limit_s)
+        told = self._evidence()
+        self.wait(lambda: self._edges_run() and self._drained(told), "everything drains", limit_s)
+        if self.analytics is not None:
+            self.wait(self._analysed, "analytics comes to the end", limit_s)
+        for worker in [*self.edges.values(), self.ingest, *([self.analytics] if self.analytics else [])]:
+            _end(worker)
+            self.workers.remove(worker)
+        with connect(self.database.dsn, autocommit=True) as connection:
+            verdict = judge(connection, STORE, self._evidence())
+            if self.analytics is not None:
+                verdict = replace(verdict, faults=[*verdict.faults, *visit_faults(connection, STORE)])
+        return verdict
+
+    def settle_clones(self, limit_s: float = 120.0) -> Verdict:
+        """As `settle`, with what a person does about a spool that was copied: retry what is in the quarantine.
+
+        In the verdict, only the reads count: batches change their numbers.
+        """
+        self._fall_silent(limit_s)
+        verdicts: list[Verdict] = []
+
+        def nothing_lost() -> bool:
+            with connect(self.database.dsn, autocommit=True) as connection:
+                ids = [entry.id for entry in quarantine.entries(connection, quarantine.Choice(reason="seq-reused"))]
+                for _ in retry(connection, ids):
+                    pass
+                verdicts.append(judge(connection, STORE, self._evidence()))
+            return not any(line.lost for line in verdicts[-1].lines)
+
+        try:
+            self.wait(nothing_lost, "every read is there", limit_s)
+        except AssertionError as error:
+            raise AssertionError(f"{verdicts[-1].table()}\n{error}") from None
+        return verdicts[-1]
+
+    def _fall_silent(self, limit_s: float) -> None:
         for port in (self.folder / "ports").iterdir():
             port.unlink()  # the system gives a pseudo-terminal that was closed to the next who wants one
         self.farm.stop()
@@ -266,13 +326,13 @@ class World:
         for edge in self.edges.values():
             _end(edge)  # what is in its memory goes to the spool
             edge.start()
-        told = self._evidence()
-        self.wait(lambda: self._edges_run() and self._drained(told), "everything drains", limit_s)
-        for worker in [*self.edges.values(), self.ingest]:
-            _end(worker)
-            self.workers.remove(worker)
-        with connect(self.database.dsn, autocommit=True) as connection:
-            return judge(connection, STORE, self._evidence())
+
+    def _analysed(self) -> bool:
+        try:
+            with connect(self.database.dsn, autocommit=True) as connection:
+                return are_analysed(connection)
+        except (psycopg.Error, Retry):
+            return False
 
     def _edges_run(self) -> bool:
         """Each agent has come so far that it ends in order when told to."""

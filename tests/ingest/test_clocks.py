@@ -34,9 +34,11 @@ STATUS = AgentStatus(v=1, agent="edge-1", state="online", time_us=NOW_US, wall_u
 )
 def test_what_the_ledger_says(said: dict[str, object], first_us: int, last_us: int, note: ClockNote) -> None:
     batch = msgspec.structs.replace(AGENT.batch(1), **said)
-    assert note_clock(batch, first_us, last_us, NOW_US) == note
+    assert note_clock(batch.clock, batch.shift, first_us=first_us, last_us=last_us, received_us=NOW_US) == note
     if not said:
-        assert note_clock(batch, first_us, last_us, 0) == RIGHT, "not known when it came"
+        assert note_clock(batch.clock, batch.shift, first_us=first_us, last_us=last_us, received_us=0) == RIGHT, (
+            "not known when it came"
+        )
 
 
 def test_only_an_agent_that_asks_is_told_the_time() -> None:

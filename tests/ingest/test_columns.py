@@ -1,6 +1,7 @@
 """All batches at once accept, refuse and mean what the pure check does one by one."""
 
 import math
+from dataclasses import fields
 
 import msgspec
 import numpy as np
@@ -11,9 +12,10 @@ from hypothesis import strategies as st
 from fixture_agent import T0_US, FakeAgent
 from tagtrail.hardware.errors import BadData
 from tagtrail.hardware.reads import EPC_PATTERN, are_epcs
-from tagtrail.hardware.wire import ReadBatch, check_batch, encode, parse_batch, reads_topic
+from tagtrail.hardware.wire import ReadBatch, check_batch, encode, parse_batch, reads_topic, with_first
 from tagtrail.ingest.columns import SuspectError, pack
 from tagtrail.ingest.intake import Batch, Message, Rejected, read_messages
+from tagtrail.ingest.parsing import BatchArrays, as_arrays, parse_fast
 
 GOOD = FakeAgent()
 
@@ -75,7 +77,7 @@ def verdict(batch: ReadBatch) -> str | None:
 @given(batch=batches())
 def test_what_one_refuses_the_other_suspects(batch: ReadBatch) -> None:
     if verdict(batch) is None:
-        columns, (extent,) = pack(["s"], [batch])
+        columns, (extent,) = pack(["s"], [as_arrays(batch)])
         zero = batch.t0 + batch.shift
         assert columns.time.astype(int).tolist() == [zero + dt for dt in batch.dt]
         assert [columns.tags[tag] for tag in columns.tag] == [batch.tags[tag] for tag in batch.tag]
@@ -88,8 +90,58 @@ def test_what_one_refuses_the_other_suspects(batch: ReadBatch) -> None:
         assert (extent.first_us, extent.last_us) == (zero + min(batch.dt), zero + max(batch.dt))
         assert extent.reads == sum(batch.count)
     else:
-        with pytest.raises(SuspectError):
-            pack(["s"], [batch])
+        with pytest.raises((SuspectError, OverflowError)):
+            pack(["s"], [as_arrays(batch)])
+
+
+def equal(one: BatchArrays, other: BatchArrays) -> bool:
+    return all(
+        np.array_equal(getattr(one, field.name), getattr(other, field.name), equal_nan=field.name == "rssi")
+        for field in fields(BatchArrays)
+    )
+
+
+def strange(payload: bytes, key: str, text: bytes) -> bytes:
+    """The payload with another value for one key, as it stands in the JSON."""
+    values = {name: msgspec.json.encode(value) for name, value in msgspec.json.decode(payload).items()}
+    return b"{" + b",".join(b'"%s":%s' % (n.encode(), v) for n, v in (values | {key: text}).items()) + b"}"
+
+
+odd = st.sampled_from(
+    [b"[[1],[2]]", b"[1,[2]]", b"[]", b"[1.0]", b"[1e0]", b"[true]", b"[null]", b'["1"]', b'"x"', b"1", b"1.0", b"null",
+     b"{}", b"[NaN]", b"[18446744073709551615]", b"[-0]", b"[01]", b'["\\ud800"]', b'["AB\\u0043D"]', b"true", b"1e400"]
+)  # fmt: skip
+key = st.sampled_from([field.name for field in fields(BatchArrays)] + ["more", "\\u0074ag"])
+
+
+def careful(payload: bytes) -> BatchArrays | None:
+    try:
+        return as_arrays(parse_batch(payload))
+    except (BadData, OverflowError):
+        return None
+
+
+@given(batch=batches(), name=key, text=odd, first=st.integers(0, 9))
+def test_the_fast_way_reads_what_the_careful_way_reads_or_nothing(
+    batch: ReadBatch, name: str, text: bytes, first: int
+) -> None:
+    payload = encode(batch)
+    for changed in (payload, with_first(payload, first), strange(payload, name, text), b" " + payload, payload + b"x",
+                    b"\xef\xbb\xbf" + payload, payload[:-1], payload.replace(b'"tag":', b'"tags":')):  # fmt: skip
+        fast = parse_fast(changed)
+        if fast is not None:
+            slow = careful(changed)
+            assert slow is not None, changed
+            assert equal(fast, slow), changed
+
+
+def test_what_is_usual_goes_the_fast_way() -> None:
+    pytest.importorskip("simdjson", reason="no wheel of pysimdjson for this Python")
+    usual = GOOD.batch(1)
+    for batch in (usual, msgspec.structs.replace(usual, rssi=[None] * len(usual.rssi), shift=5, clock="corrected")):
+        fast = parse_fast(encode(batch))
+        assert fast is not None
+        assert equal(fast, as_arrays(batch))
 
 
 @given(several=st.lists(batches(), max_size=5))

@@ -31,7 +31,11 @@ def test_a_histogram_counts_all_that_is_no_larger() -> None:
 def test_all_that_was_done_is_told() -> None:
     sizes = iter([None, 8192])
     metrics = Metrics(
-        waiting=lambda: 7, at_broker=lambda: True, at_database=lambda: False, quarantine_bytes=lambda: next(sizes)
+        waiting=lambda: 7,
+        at_broker=lambda: True,
+        at_database=lambda: False,
+        quarantine_bytes=lambda: next(sizes),
+        quarantine_shed=lambda: {"cut": 5, "forgotten": 0},
     )
     assert parse(metrics.text())["tagtrail_ingest_reads_total"] == {(): 0}
     for took_s, newest_us in ((0.004, 500_000), (0.2, None)):
@@ -56,6 +60,7 @@ def test_all_that_was_done_is_told() -> None:
     }.items():
         assert found[name] == {(): value}, name
     assert found["quarantined_total"] == {(("reason", "version"),): 4, (("reason", "not-json"),): 2}
+    assert found["quarantine_shed_total"] == {(("how", "cut"),): 5, (("how", "forgotten"),): 0}
     assert found["commit_seconds_bucket"][(("le", "0.005"),)] == 1
     assert found["commit_seconds_bucket"][(("le", "0.25"),)] == 2
     assert found["agent_clock_skew_seconds"] == {(("store", "riverside"), ("agent", "edge-1")): -1.5}

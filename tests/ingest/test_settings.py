@@ -30,6 +30,8 @@ def test_the_defaults_are_in_order() -> None:
         ({"flush_s": -1.0}, "flush_s -1"),
         ({"flush_reads": 0}, "flush_reads 0"),
         ({"inflight_messages": 0}, "inflight_messages 0"),
+        ({"database_silence_s": 0.0}, "database_silence_s 0"),
+        ({"quarantine_limit_mb": 0}, "quarantine_limit_mb 0"),
         ({"retention_days": -1}, "retention_days -1"),
         ({"visit_retention_days": 179}, "at least as long as the reads"),
         ({"retention_days": 0}, "at least as long as the reads"),

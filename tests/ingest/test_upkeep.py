@@ -1,5 +1,6 @@
 """What is done beside the writing, by one of all processes."""
 
+import random
 from collections.abc import Iterator
 
 import pytest
@@ -9,7 +10,7 @@ from fixture_ingest import wait_until
 from tagtrail.ingest import quarantine, upkeep
 from tagtrail.ingest.database.connection import Connection
 from tagtrail.ingest.database.partitions import is_native, parts
-from tagtrail.ingest.intake import Message, read_message
+from tagtrail.ingest.intake import Message, Rejected, read_message
 from tagtrail.ingest.settings import IngestSettings
 from tagtrail.ingest.upkeep import Upkeep
 from tagtrail.ingest.writer import Writer
@@ -21,7 +22,7 @@ DAY_US = 86_400_000_000
 def workers(schema: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Upkeep]]:
     """Two that are not started yet; the store's clock stands still at the agent's time."""
     monkeypatch.setattr(upkeep, "PASS_S", 0.05)
-    settings = IngestSettings(dsn=schema, clock=f"0,{T0_US},0.000001", retention_days=30)
+    settings = IngestSettings(dsn=schema, clock=f"0,{T0_US},0.000001", retention_days=30, quarantine_limit_mb=1)
     workers = [Upkeep(settings), Upkeep(settings)]
     yield workers
     for worker in workers:
@@ -49,15 +50,22 @@ def test_partitions_antennas_and_retention(connection: Connection, workers: list
     wait_until(lambda: antenna_rows(connection) >= 40, "the reads that are kept are counted")
 
 
-def test_a_large_quarantine_is_told_of_once_per_doubling(
-    workers: list[Upkeep], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_a_large_quarantine_is_told_of_before_and_when_it_is_full(
+    connection: Connection, workers: list[Upkeep], caplog: pytest.LogCaptureFixture
 ) -> None:
-    sizes = [900, 1_001, 1_500, 2_100, 3_000, 500, 1_001, 500]
-    monkeypatch.setattr(upkeep, "QUARANTINE_MAX_BYTES", 1_000)
-    monkeypatch.setattr(quarantine, "size_bytes", lambda _: sizes.pop(0) if len(sizes) > 1 else sizes[0])
+    def flood(messages: int) -> None:
+        payloads = (random.randbytes(100_000) for _ in range(messages))
+        quarantine.keep(connection, [Rejected(Message("t", payload), "not-json", "") for payload in payloads])
+
+    flood(6)
     workers[0].start()
-    wait_until(lambda: len(sizes) == 1 and workers[0].quarantine_bytes == 500, "all sizes were seen")
-    assert caplog.text.count("the quarantine takes") == 3
+    wait_until(lambda: "the quarantine takes" in caplog.text, "a warning at half of it")
+    assert workers[0].quarantine_shed == {"cut": 0, "forgotten": 0}
+    flood(6)
+    wait_until(lambda: workers[0].quarantine_shed["cut"] > 0, "the bound")
+    wait_until(lambda: "oldest messages (" in caplog.text, "the word of it")
+    assert caplog.text.count("the quarantine takes") == 1
+    assert connection.execute("SELECT count(*), sum(size) FROM quarantine").fetchone() == (12, 1_200_000)
 
 
 def test_the_next_one_takes_over(connection: Connection, workers: list[Upkeep]) -> None:

@@ -304,7 +304,8 @@ def check_batch(batch: ReadBatch) -> None:
         BadData: with one of the reasons ``version``, ``unequal-columns``, ``too-large``, ``bad-header``, ``bad-index``,
             ``bad-epc``, ``bad-antenna``, ``bad-count``, ``bad-rssi``, ``bad-time``.
     """
-    check_frame(batch)
+    columns = (batch.tag, batch.reader, batch.antenna, batch.dt, batch.rssi, batch.count)
+    check_frame(batch.v, batch.agent, batch.boot, batch.seq, batch.first, [len(column) for column in columns])
     _check_indexes("tag", batch.tag, len(batch.tags))
     _check_indexes("reader", batch.reader, len(batch.readers))
     if not are_epcs(batch.tags):
@@ -319,20 +320,19 @@ def check_batch(batch: ReadBatch) -> None:
     for rssi in batch.rssi:
         if rssi is not None and not RSSI_MIN_DBM <= rssi <= RSSI_MAX_DBM:
             raise BadData("bad-rssi", f"signal strength of {rssi} dBm")
-    check_times(batch, min(batch.dt), max(batch.dt))
+    zero = batch.t0 + batch.shift
+    check_times(zero + min(batch.dt), zero + max(batch.dt), batch.shift)
 
 
-def check_frame(batch: ReadBatch) -> None:
-    """What `check_batch` does without a look at the columns' values."""
-    if batch.v != VERSION:
-        raise BadData("version", f"batch of version {batch.v}, this ingest reads {VERSION}")
-    if batch.seq < 1 or batch.seq >= 2**63 or not batch.agent or not batch.boot or batch.first < 1:
-        raise BadData("bad-header", f"batch of agent {batch.agent!r}, boot {batch.boot!r}, seq {batch.seq}")
-    reads = len(batch.tag)
-    columns = (batch.reader, batch.antenna, batch.dt, batch.rssi, batch.count)
-    if any(len(column) != reads for column in columns):
-        sizes = [reads, *(len(column) for column in columns)]
-        raise BadData("unequal-columns", f"columns of {sizes} values")
+def check_frame(v: int, agent: str, boot: str, seq: int, first: int, sizes: Sequence[int]) -> None:
+    """What `check_batch` does without a look at the columns' values, of which ``sizes`` tells how many there are."""
+    if v != VERSION:
+        raise BadData("version", f"batch of version {v}, this ingest reads {VERSION}")
+    if seq < 1 or seq >= 2**63 or not agent or not boot or first < 1:
+        raise BadData("bad-header", f"batch of agent {agent!r}, boot {boot!r}, seq {seq}")
+    reads = sizes[0]
+    if sizes.count(reads) != len(sizes):
+        raise BadData("unequal-columns", f"columns of {[*sizes]} values")
     if not 0 < reads <= READS_MAX:
         raise BadData("too-large" if reads else "unequal-columns", f"batch of {reads} reads, 1 to {READS_MAX} allowed")
 
@@ -342,14 +342,12 @@ def _check_indexes(name: str, indexes: list[int], size: int) -> None:
         raise BadData("bad-index", f"{name} {min(indexes)} to {max(indexes)} of a dictionary of {size}")
 
 
-def check_times(batch: ReadBatch, dt_min: int, dt_max: int) -> None:
-    """What `check_batch` does about times, with the least and the greatest ``dt``."""
-    zero = batch.t0 + batch.shift
-    first, last = zero + dt_min, zero + dt_max
-    if first < TIME_MIN_US or last > TIME_MAX_US or abs(batch.shift) > TIME_MAX_US:
-        raise BadData("bad-time", f"reads at {first} to {last} µs, years 2000 to 2100 allowed")
-    if last - first > SPAN_MAX_US:
-        raise BadData("bad-time", f"batch spans {(last - first) / 3.6e9:.1f} h, 24 h allowed")
+def check_times(first_us: int, last_us: int, shift: int) -> None:
+    """What `check_batch` does about the earliest and the latest time, ``shift`` added."""
+    if first_us < TIME_MIN_US or last_us > TIME_MAX_US or abs(shift) > TIME_MAX_US:
+        raise BadData("bad-time", f"reads at {first_us} to {last_us} µs, years 2000 to 2100 allowed")
+    if last_us - first_us > SPAN_MAX_US:
+        raise BadData("bad-time", f"batch spans {(last_us - first_us) / 3.6e9:.1f} h, 24 h allowed")
 
 
 def decode_committed(payload: bytes) -> Committed:

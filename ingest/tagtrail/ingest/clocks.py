@@ -10,7 +10,6 @@ from tagtrail.hardware.wire import (
     LATEST_US,
     PLAUSIBLE_US,
     AgentStatus,
-    ReadBatch,
     TimeAnswer,
     decode_status,
     encode,
@@ -37,23 +36,24 @@ class ClockNote(NamedTuple):
 RIGHT: Final = ClockNote()
 
 
-def note_clock(batch: ReadBatch, first_us: int, last_us: int, received_us: int) -> ClockNote:
+def note_clock(clock: str, shift_us: int, *, first_us: int, last_us: int, received_us: int) -> ClockNote:
     """Judge the times of a batch.
 
     Args:
-        batch: What the agent says of its clock.
+        clock: What the agent says of its clock, see `ReadBatch`.
+        shift_us: Its correction, which is in the times.
         first_us: Time of its first read, with the agent's correction.
         last_us: Time of its last read.
         received_us: When it came, by ingest's clock; 0 if that is not known.
     """
     state = None
-    if batch.clock == CLOCK_CORRECTED or batch.shift:
+    if clock == CLOCK_CORRECTED or shift_us:
         state = CLOCK_CORRECTED
     if received_us and not (received_us - BEHIND_US <= first_us and last_us <= received_us + AHEAD_US):
         state = CLOCK_UNKNOWN
-    if batch.clock not in ("", CLOCK_CORRECTED):  # also what only a later version can say
+    if clock not in ("", CLOCK_CORRECTED):  # also what only a later version can say
         state = CLOCK_UNKNOWN
-    return ClockNote(state, batch.shift or None)
+    return ClockNote(state, shift_us or None)
 
 
 def time_answer(topic: str, payload: bytes, now_us: int) -> tuple[str, bytes] | None:

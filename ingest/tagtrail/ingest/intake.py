@@ -15,7 +15,6 @@ from tagtrail.hardware.wire import (
     VERSION,
     AgentStatus,
     BatchHeader,
-    ReadBatch,
     Topic,
     check_batch,
     decode_header,
@@ -28,6 +27,7 @@ from tagtrail.ingest.clocks import RIGHT, ClockNote, note_clock
 from tagtrail.ingest.columns import Columns, Extent, SuspectError, pack
 from tagtrail.ingest.numbering import check_numbers, plausible
 from tagtrail.ingest.oversize import HEAD, PAYLOAD_MAX, Original, measure
+from tagtrail.ingest.parsing import BatchArrays, as_arrays, parse_fast
 from tagtrail.ingest.vendor import is_vendor_topic, read_vendor
 
 FROM_INGEST: Final = ("committed", "time")
@@ -178,7 +178,7 @@ class _Parsed(NamedTuple):
 
     message: Message
     topic: Topic
-    batch: ReadBatch
+    batch: BatchArrays
 
 
 def _read(message: Message) -> Item | _Parsed:
@@ -208,15 +208,25 @@ def _parse_topic(text: str) -> Topic:
 
 def _parse(message: Message, topic: Topic) -> _Parsed | Rejected:
     try:
-        batch = parse_batch(message.payload)
+        batch = parse_fast(message.payload) or _parse_carefully(message.payload)
         check_numbers(batch)
         if batch.agent != topic.agent:
-            check_batch(batch)
+            check_batch(parse_batch(message.payload))
             # Who sent this is not known, so nobody is told that it is done with.
             raise BadData("wrong-agent", f"batch of agent {batch.agent!r} on the topic of {topic.agent!r}")
     except BadData as bad:
         return _refuse(message, topic, bad)
     return _Parsed(message, topic, batch)
+
+
+def _parse_carefully(payload: bytes) -> BatchArrays:
+    batch = parse_batch(payload)
+    check_numbers(batch)
+    try:
+        return as_arrays(batch)
+    except OverflowError:
+        check_batch(batch)
+        raise
 
 
 def _refuse(message: Message, topic: Topic, bad: BadData) -> Rejected:
@@ -239,7 +249,7 @@ def _pack(parsed: Sequence[_Parsed]) -> list[Item]:
 
 def _read_alone(item: _Parsed) -> Item:
     try:
-        check_batch(item.batch)
+        check_batch(parse_batch(item.message.payload))
     except BadData as bad:
         return _refuse(item.message, item.topic, bad)
     columns, (extent,) = pack([item.topic.store], [item.batch])
@@ -247,7 +257,13 @@ def _read_alone(item: _Parsed) -> Item:
 
 
 def _batch(item: _Parsed, columns: Columns, extent: Extent) -> Batch:
-    clock = note_clock(item.batch, extent.first_us, extent.last_us, item.message.received_us)
+    clock = note_clock(
+        item.batch.clock,
+        item.batch.shift,
+        first_us=extent.first_us,
+        last_us=extent.last_us,
+        received_us=item.message.received_us,
+    )
     return Batch(item.message, _key(item.topic, item.batch), _confirmed(item.batch), columns, extent, clock=clock)
 
 
@@ -264,7 +280,7 @@ def _read_vendor(message: Message) -> Batch | Rejected | Heard:
         return partly or Heard(message)
     key = BatchKey(found.topic.store, found.agent, found.boot, found.seq)
     batch = pack_reads(found.reads, agent=found.agent, boot=key.boot, seq=key.seq)
-    columns, (extent,) = pack([key.store], [batch], checked=True)
+    columns, (extent,) = pack([key.store], [as_arrays(batch)], checked=True)
     return Batch(message, key, None, columns, extent, partly)
 
 
@@ -282,10 +298,10 @@ def _read_status(message: Message, topic: Topic) -> Status | Rejected:
     return Status(message, topic.store, status)
 
 
-def _key(topic: Topic, header: ReadBatch | BatchHeader) -> BatchKey:
+def _key(topic: Topic, header: BatchArrays | BatchHeader) -> BatchKey:
     return BatchKey(topic.store, topic.agent, header.boot, header.seq)
 
 
-def _confirmed(header: ReadBatch | BatchHeader) -> int:
+def _confirmed(header: BatchArrays | BatchHeader) -> int:
     """Never beyond the batch itself: a garbled ``first`` must not free what has not been sent."""
     return max(1, min(header.first, header.seq)) - 1

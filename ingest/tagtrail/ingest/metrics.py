@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from tagtrail.hardware import prometheus
@@ -24,6 +24,7 @@ class Metrics:
         at_broker: Whether the connection to the broker stands.
         at_database: Whether the connection to the database stands.
         quarantine_bytes: What the quarantine takes of the disk; None where that is not known here.
+        quarantine_shed: Messages that gave way as the quarantine was full, by what became of them.
     """
 
     def __init__(
@@ -33,11 +34,13 @@ class Metrics:
         at_broker: Callable[[], bool],
         at_database: Callable[[], bool],
         quarantine_bytes: Callable[[], int | None],
+        quarantine_shed: Callable[[], Mapping[str, int]],
     ) -> None:
         self._waiting = waiting
         self._at_broker = at_broker
         self._at_database = at_database
         self._quarantine_bytes = quarantine_bytes
+        self._quarantine_shed = quarantine_shed
         self._lock = threading.Lock()
         self._sums = Counter[str]()
         self._quarantined = Counter[str]()
@@ -87,6 +90,8 @@ class Metrics:
         size = self._quarantine_bytes()
         sizes = [] if size is None else [Sample({}, size)]
         yield Metric("quarantine_bytes", "gauge", "What the quarantine takes of the database's disk.", sizes)
+        shed = [Sample({"how": how}, number) for how, number in self._quarantine_shed().items()]
+        yield Metric("quarantine_shed_total", "counter", "Messages that gave way in a full quarantine.", shed)
         yield Metric("transaction_reads", "histogram", "Reads per transaction.", self._reads.samples())
         yield Metric(
             "commit_seconds", "histogram", "Time from taking messages to their commit.", self._commit_s.samples()

@@ -8,6 +8,7 @@ from typing import Final
 
 from tagtrail.hardware.errors import BadData
 from tagtrail.hardware.wire import BatchHeader, ReadBatch
+from tagtrail.ingest.parsing import BatchArrays
 
 SEQ_MAX: Final = 2**36
 """A hundred years of twenty batches a second."""
@@ -15,7 +16,7 @@ KEPT_MAX: Final = 2**27
 """Batches that an agent keeps: two years of two a second."""
 
 
-def check_numbers(header: ReadBatch | BatchHeader) -> None:
+def check_numbers(header: ReadBatch | BatchArrays | BatchHeader) -> None:
     """Refuse a batch that nobody can have sent, or that tells of more batches than any agent keeps.
 
     Raises:
@@ -29,7 +30,7 @@ def check_numbers(header: ReadBatch | BatchHeader) -> None:
         )
 
 
-def plausible(header: ReadBatch | BatchHeader) -> bool:
+def plausible(header: ReadBatch | BatchArrays | BatchHeader) -> bool:
     """Whether `check_numbers` lets it pass."""
     try:
         check_numbers(header)

@@ -16,6 +16,7 @@ from tagtrail.ingest import ledger
 from tagtrail.ingest.counters import Counters
 from tagtrail.ingest.database.connection import Connection, connect, explain, wait_for_database
 from tagtrail.ingest.database.migrate import check_schema
+from tagtrail.ingest.database.silence import Session, end_sessions, own_session
 from tagtrail.ingest.inbox import Inbox
 from tagtrail.ingest.intake import Item
 from tagtrail.ingest.known import Known
@@ -82,6 +83,8 @@ class Ingest:
         self._writer = Writer(Known())
         self._upkeep = Upkeep(settings)
         self._connection: Connection | None = None
+        self._sessions: list[Session] = []
+        """Ours at the database: the last one is the connection's, of those before it the server may know no end."""
         self._counters = Counters()
         self._counted_s = time.monotonic()
         self._writing = 0
@@ -92,6 +95,7 @@ class Ingest:
             at_broker=lambda: self._subscriber.connected,
             at_database=lambda: self._connection is not None,
             quarantine_bytes=lambda: self._upkeep.quarantine_bytes,
+            quarantine_shed=lambda: self._upkeep.quarantine_shed,
         )
         self._metrics_server = self._serve_metrics()
 
@@ -185,10 +189,8 @@ class Ingest:
         delay_s = RETRY_FIRST_S
         while True:
             try:
-                if self._connection is None:
-                    self._connection = connect(self._settings.dsn, application=APPLICATION, autocommit=True)
                 try:
-                    return act(self._connection)
+                    return act(self._connect())
                 except psycopg.Error as error:
                     raise explain(error) from error
             except Retry as reason:
@@ -200,6 +202,20 @@ class Ingest:
                 self._settings.dsn, log, self._stop, application=APPLICATION
             ):
                 return None
+
+    def _connect(self) -> Connection:
+        """The connection; a new one first ends the sessions of those that were lost, and with them their locks."""
+        if self._connection is None:
+            self._connection = connect(
+                self._settings.dsn,
+                application=APPLICATION,
+                autocommit=True,
+                silence_s=self._settings.database_silence_s,
+            )
+            if ended := end_sessions(self._connection, self._sessions):
+                log.info("ended %d sessions at the database whose connections were lost", ended)
+            self._sessions = [own_session(self._connection)]
+        return self._connection
 
     def _disconnect(self) -> None:
         if self._connection is not None:

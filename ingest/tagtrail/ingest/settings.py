@@ -46,6 +46,13 @@ class IngestSettings(Struct, frozen=True, kw_only=True):
     inflight_messages: Annotated[
         int, Meta(description="Most messages in memory; beyond, the broker has to wait until the database is faster.")
     ] = 1_000
+    database_silence_s: Annotated[
+        float,
+        Meta(description="Time without a byte from the database, while it is waited for, that ends the connection."),
+    ] = 60.0
+    quarantine_limit_mb: Annotated[
+        int, Meta(description="Megabytes of the quarantine beyond which only traces of its oldest messages are kept.")
+    ] = 1_024
     retention_days: Annotated[
         int, Meta(description="Days for which reads are kept, and for as long after they came; 0: for good.")
     ] = 180
@@ -85,6 +92,10 @@ class IngestSettings(Struct, frozen=True, kw_only=True):
             found.append(f"flush_reads {self.flush_reads}: 1 to 10000000 allowed")
         if not 1 <= self.inflight_messages <= 65_535:
             found.append(f"inflight_messages {self.inflight_messages}: 1 to 65535 allowed")
+        if not 1 <= self.database_silence_s <= 86_400:
+            found.append(f"database_silence_s {self.database_silence_s:g}: 1 to 86400 allowed")
+        if not 1 <= self.quarantine_limit_mb <= 100_000_000:
+            found.append(f"quarantine_limit_mb {self.quarantine_limit_mb}: 1 to 100000000 allowed")
         for name, days in (
             ("retention_days", self.retention_days),
             ("visit_retention_days", self.visit_retention_days),

@@ -1,8 +1,10 @@
-"""What a database needs now and then, beside the writing: partitions made ahead, antenna health, retention."""
+"""What a database needs now and then, beside the writing: partitions ahead, antenna health, retention, quarantine."""
 
 import logging
 import threading
 import time
+from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -15,6 +17,7 @@ from tagtrail.ingest.database.antenna_health import update_antenna_health
 from tagtrail.ingest.database.connection import Connection, connect, explain, wait_for_database
 from tagtrail.ingest.database.partitions import DAY_US, Partitions
 from tagtrail.ingest.database.retention import drop_reads, drop_visits
+from tagtrail.ingest.quarantine_limit import HEAD, QuarantineLimit
 from tagtrail.ingest.settings import IngestSettings
 
 log = logging.getLogger("tagtrail.ingest")
@@ -25,8 +28,11 @@ PASS_S: Final = 15.0
 RETENTION_S: Final = 3600.0
 DAYS_AHEAD: Final = 2
 JOIN_S: Final = 5.0
-QUARANTINE_MAX_BYTES: Final = 2**30
-"""Beyond this somebody should look: nothing is dropped from the quarantine by itself."""
+SILENCE_S: Final = 3600.0
+"""A lost connection is noticed so late here, since a statement may rightly take minutes before its first byte."""
+MB: Final = 1_000_000
+LOOK_SHARE: Final = 0.5
+"""Of the quarantine's limit; beyond it somebody should look."""
 
 
 class Upkeep:
@@ -43,11 +49,18 @@ class Upkeep:
         self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
         self._dropped_s = float("-inf")
         self._quarantine_bytes: int | None = None
+        self._quarantine_limit = QuarantineLimit(settings.quarantine_limit_mb * MB)
+        self._shed = Counter({"cut": 0, "forgotten": 0})
 
     @property
     def quarantine_bytes(self) -> int | None:
         """What the quarantine takes of the disk; None where another process does the upkeep."""
         return self._quarantine_bytes
+
+    @property
+    def quarantine_shed(self) -> Mapping[str, int]:
+        """Messages that this process has ``cut`` to a trace, and those ``forgotten`` but for their number."""
+        return self._shed
 
     def start(self) -> None:
         """Begin."""
@@ -64,7 +77,9 @@ class Upkeep:
         while not self._stop.is_set():
             try:
                 if wait_for_database(self._settings.dsn, log, self._stop, application=APPLICATION):
-                    with connect(self._settings.dsn, application=APPLICATION, autocommit=True) as connection:
+                    with connect(
+                        self._settings.dsn, application=APPLICATION, autocommit=True, silence_s=SILENCE_S
+                    ) as connection:
                         self._work(connection)
             except (Retry, GiveUp, psycopg.Error) as error:
                 # Reads are written all the same, so this thread is not what the service ends for.
@@ -92,7 +107,7 @@ class Upkeep:
         today = now_us // DAY_US
         partitions.ensure(connection, range(today, today + DAYS_AHEAD + 1))
         update_antenna_health(connection)
-        self._measure_quarantine(connection)
+        self._look_at_quarantine(connection)
         if time.monotonic() - self._dropped_s >= RETENTION_S:
             now = datetime.fromtimestamp(now_us / 1e6, UTC)
             if self._settings.retention_days:
@@ -101,14 +116,28 @@ class Upkeep:
                 drop_visits(connection, now, self._settings.visit_retention_days)
             self._dropped_s = time.monotonic()
 
-    def _measure_quarantine(self, connection: Connection) -> None:
+    def _look_at_quarantine(self, connection: Connection) -> None:
+        """Keep it to its limit, and say so before it comes to that, and when it does."""
+        limit_mb = self._settings.quarantine_limit_mb
         before, size = self._quarantine_bytes or 0, quarantine.size_bytes(connection)
         self._quarantine_bytes = size
-        # Once for each doubling.
-        if (
-            size > QUARANTINE_MAX_BYTES
-            and (size // QUARANTINE_MAX_BYTES).bit_length() > (before // QUARANTINE_MAX_BYTES).bit_length()
-        ):
+        if before <= limit_mb * MB * LOOK_SHARE < size:
             log.warning(
-                "the quarantine takes %.1f GB of the database's disk: see 'tagtrail ingest quarantine list'", size / 1e9
-            )
+                "the quarantine takes %.3g MB of the database's disk: see 'tagtrail ingest quarantine list'. From "
+                "%d MB on (quarantine_limit_mb), only traces of its oldest messages are kept", size / MB, limit_mb
+            )  # fmt: skip
+        shed = self._quarantine_limit.keep(connection)
+        for name, messages, what in (
+            ("cut", shed.cut, f"the first {HEAD} bytes are kept, with topic, reason, size and hash"),
+            ("forgotten", shed.forgotten, "number and sizes are kept, in one entry per reason"),
+        ):
+            if messages:
+                self._shed[name] += messages.total()
+                log.error(
+                    "the quarantine has reached its %d MB (quarantine_limit_mb): of its %d oldest messages (%s) only "
+                    "%s. See 'tagtrail ingest quarantine list' for who sends them",
+                    limit_mb,
+                    messages.total(),
+                    ", ".join(f"{count} {reason}" for reason, count in messages.most_common()),
+                    what,
+                )

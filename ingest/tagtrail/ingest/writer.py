@@ -16,8 +16,9 @@ from tagtrail.ingest.clocks import Skews
 from tagtrail.ingest.columns import CONTENT_BYTES
 from tagtrail.ingest.database.connection import Connection, explain
 from tagtrail.ingest.database.copy import Column, Copier
-from tagtrail.ingest.database.names import antenna_names, store_names, tag_names
+from tagtrail.ingest.database.names import antenna_names, store_names
 from tagtrail.ingest.database.partitions import DAY_US, Partitions
+from tagtrail.ingest.database.tag_ids import TagIds
 from tagtrail.ingest.intake import Batch, BatchKey, Item, Rejected, Status, reject
 from tagtrail.ingest.known import Known
 
@@ -99,7 +100,7 @@ class Writer:
     def __init__(self, known: Known | None = None) -> None:
         self._stores = store_names()
         self._antennas = antenna_names()
-        self._tags = tag_names()
+        self._tags = TagIds()
         self._partitions = Partitions()
         self._skews = Skews()
         self._known = known
@@ -256,7 +257,7 @@ class Writer:
         antennas = [(stores[store], reader, port) for part in reads for store, reader, port in part.antennas]
         antenna_ids = np.array(self._antennas.column(connection, antennas), np.int32)
         store_ids = np.array([store_id for store_id, *_ in antennas], np.int16)
-        tag_ids = np.array(self._tags.column(connection, [epc for part in reads for epc in part.tags]), np.int64)
+        tag_ids = self._tags.column(connection, [epc for part in reads for epc in part.tags])
         antenna = _joined([part.antenna for part in reads], [len(part.antennas) for part in reads])
         tag = _joined([part.tag for part in reads], [len(part.tags) for part in reads])
         columns: dict[str, Column] = {

@@ -10,6 +10,7 @@ from psycopg.rows import TupleRow
 from psycopg_pool import ConnectionPool
 
 from tagtrail.hardware.errors import GiveUp, Retry
+from tagtrail.ingest.database.silence import WatchedConnection
 
 Connection = psycopg.Connection[TupleRow]
 
@@ -37,13 +38,17 @@ _HOPELESS: Final = (
 )
 
 
-def connect(dsn: str, *, application: str = "tagtrail", autocommit: bool = False) -> Connection:
+def connect(
+    dsn: str, *, application: str = "tagtrail", autocommit: bool = False, silence_s: float | None = None
+) -> Connection:
     """Open a connection whose session speaks UTC.
 
     Args:
         dsn: Connection string or URL of libpq; what it sets itself is kept.
         application: Name in ``pg_stat_activity``.
         autocommit: As in `psycopg.connect`.
+        silence_s: The connection is lost when the server is waited for and neither takes nor sends a byte for so long;
+            None: it is waited for.
 
     Raises:
         Retry: The server is not there or not ready.
@@ -51,7 +56,11 @@ def connect(dsn: str, *, application: str = "tagtrail", autocommit: bool = False
     """
     conninfo = _conninfo(dsn, application)
     try:
-        return psycopg.connect(conninfo, autocommit=autocommit)
+        if silence_s is None:
+            return psycopg.connect(conninfo, autocommit=autocommit)
+        watched = WatchedConnection.connect(conninfo, autocommit=autocommit)
+        watched.silence_s = silence_s
+        return watched
     except psycopg.OperationalError as error:
         raise _connect_failure(dsn, error) from None
 
