@@ -17,7 +17,9 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "tagtrail needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; set PYTHON=python3.x")'
 	@echo "making $(VENV), this takes a minute"
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@# pysimdjson has wheels up to Python 3.13, and ingest does without it.
+	@$(PY) -c 'import sys; sys.stdout.writelines(line for line in open("requirements.lock") if sys.version_info < (3, 14) or not line.startswith("pysimdjson="))' > $(VENV)/requirements.txt
+	@$(PY) -m pip install --quiet --disable-pip-version-check -r $(VENV)/requirements.txt
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $(STAMP)
 

@@ -92,7 +92,7 @@ def test_locked_requirements_are_plain_and_complete() -> None:
     extras = project["project"]["optional-dependencies"].values()
     wanted = [*project["project"]["dependencies"], *(name for extra in extras for name in extra)]
     wanted += project["dependency-groups"]["dev"]
-    names = {re.split(r"[\[><=]", requirement)[0].lower() for requirement in wanted} - {"tagtrail"}
+    names = {re.split(r"[\[><=;]", requirement)[0].lower() for requirement in wanted} - {"tagtrail"}
     assert len(names) > 20
     assert names <= locked
 
