@@ -21,6 +21,10 @@ from tagtrail.ingest.parsing import BatchArrays, Ints
 
 PORTS: Final = ANTENNA_MAX + 1
 CONTENT_BYTES: Final = 16
+EPC_BYTES_MAX: Final = 15
+"""Most tags have 12."""
+
+EpcKeys = NDArray[np.uint64]
 
 
 class Antenna(NamedTuple):
@@ -38,6 +42,7 @@ class Columns:
     Attributes:
         time: ``datetime64[us]`` UTC per read.
         tags: EPCs; one may be there several times.
+        tag_keys: `epc_keys` of them.
         tag: Index into ``tags`` per read.
         antennas: Each once.
         antenna: Index into ``antennas`` per read.
@@ -47,6 +52,7 @@ class Columns:
 
     time: NDArray[np.datetime64]
     tags: list[str]
+    tag_keys: EpcKeys | None
     tag: Ints
     antennas: list[Antenna]
     antenna: Ints
@@ -70,6 +76,7 @@ class Columns:
         return Columns(
             time=self.time[rows],
             tags=[self.tags[index] for index in tags.tolist()],
+            tag_keys=None if self.tag_keys is None else self.tag_keys[tags],
             tag=tag,
             antennas=[self.antennas[index] for index in antennas.tolist()],
             antenna=antenna,
@@ -95,6 +102,18 @@ class Extent(NamedTuple):
     first_us: int
     last_us: int
     content: bytes
+
+
+def epc_keys(epcs: Sequence[str]) -> EpcKeys | None:
+    """EPCs as numbers, shape (n, 2), never all zeros; None unless all are of one length that fits."""
+    digits = len(epcs[0]) if epcs else 0
+    size = digits // 2
+    if not 0 < size <= EPC_BYTES_MAX or digits % 2 or set(map(len, epcs)) != {digits}:
+        return None
+    padded = np.zeros((len(epcs), 16), np.uint8)
+    padded[:, 0] = size  # 00 and 0000 are two tags
+    padded[:, 16 - size :] = np.frombuffer(bytes.fromhex("".join(epcs)), np.uint8).reshape(-1, size)
+    return padded.view(np.uint64)
 
 
 def whole(columns: Columns, content: bytes) -> Extent:
@@ -136,10 +155,11 @@ def pack(
 
 
 def _pack(stores: Sequence[str], batches: Sequence[BatchArrays], *, checked: bool) -> tuple[Columns, list[Extent]]:
+    epcs = list(chain.from_iterable(batch.tags for batch in batches))
     if not checked:
         for batch in batches:
             check_frame(batch.v, batch.agent, batch.boot, batch.seq, batch.first, batch.sizes)
-        _require(are_epcs(chain.from_iterable(batch.tags for batch in batches)))
+        _require(are_epcs(epcs))
     zeros = [batch.t0 + batch.shift for batch in batches]
     sizes = np.array([len(batch.tag) for batch in batches])
     starts = np.cumsum(sizes) - sizes
@@ -166,7 +186,8 @@ def _pack(stores: Sequence[str], batches: Sequence[BatchArrays], *, checked: boo
     columns = Columns(
         # The sum is right also where an absurd t0 is made good by an equally absurd dt: both wrap around.
         time=(dt + np.repeat(np.array([_wrapped(zero) for zero in zeros], np.int64), sizes)).view("datetime64[us]"),
-        tags=[epc for batch in batches for epc in batch.tags],
+        tags=epcs,
+        tag_keys=epc_keys(epcs),
         tag=tag + _bases([len(batch.tags) for batch in batches], sizes),
         antennas=antennas,
         antenna=antenna,

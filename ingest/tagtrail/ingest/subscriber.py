@@ -37,8 +37,8 @@ RETRY_LIMIT_S: Final = 10.0
 SETTLED_S: Final = 10.0
 """A connection that lasted this long worked; one that broke sooner is retried ever more slowly."""
 PUT_S: Final = 0.2
-TOGETHER: Final = 16
-"""Most messages read as one: numpy's price for a call is paid once for all. More would not stay in the cache."""
+TOGETHER: Final = 64
+"""Most messages read as one: numpy's price for a call is paid once for all.."""
 
 
 class Subscriber:

@@ -16,7 +16,7 @@ import paho.mqtt.client as mqtt
 Take = Callable[[bytes, bytes, int | None], None]
 """Topic, payload, message id (None at QoS 0)."""
 
-RECEIVE_BYTES: Final = 256 * 1024
+RECEIVE_BYTES: Final = 1024 * 1024
 LENGTH_BYTES: Final = 4
 _PUBLISH: Final = 0x30
 

@@ -257,7 +257,7 @@ class Writer:
         antennas = [(stores[store], reader, port) for part in reads for store, reader, port in part.antennas]
         antenna_ids = np.array(self._antennas.column(connection, antennas), np.int32)
         store_ids = np.array([store_id for store_id, *_ in antennas], np.int16)
-        tag_ids = self._tags.column(connection, [epc for part in reads for epc in part.tags])
+        tag_ids = self._tags.column(connection, [(part.tags, part.tag_keys) for part in reads])
         antenna = _joined([part.antenna for part in reads], [len(part.antennas) for part in reads])
         tag = _joined([part.tag for part in reads], [len(part.tags) for part in reads])
         columns: dict[str, Column] = {

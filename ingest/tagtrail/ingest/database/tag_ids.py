@@ -6,24 +6,24 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tagtrail.ingest.columns import EpcKeys
 from tagtrail.ingest.database.connection import Connection
 from tagtrail.ingest.database.names import tag_names
 
 SLOTS_LOG2: Final = 18
 """For 20,000 tags about one in thirteen meets another one in its slot; those are looked up by name."""
-EPC_BYTES_MAX: Final = 16
 _MIX: Final = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))
 """Odd numbers that spread EPCs, which often differ in their last digits only, over the slots."""
 
-Keys = NDArray[np.uint64]
+Ids = NDArray[np.int64]
 
 
 class _Found(NamedTuple):
     """What is put into slots once its transaction is committed."""
 
     slot: NDArray[np.int64]
-    keys: Keys
-    ids: NDArray[np.int64]
+    keys: EpcKeys
+    ids: Ids
 
 
 class TagIds:
@@ -38,20 +38,28 @@ class TagIds:
     def __init__(self, slots_log2: int = SLOTS_LOG2) -> None:
         self._names = tag_names()
         self._shift = np.uint64(64 - slots_log2)
-        self._keys: Keys = np.zeros((2**slots_log2, 3), np.uint64)
-        self._ids = np.zeros(2**slots_log2, np.int64)
+        self._high = np.zeros(2**slots_log2, np.uint64)
+        self._low = np.zeros(2**slots_log2, np.uint64)
+        self._ids: Ids = np.zeros(2**slots_log2, np.int64)
         self._found: list[_Found] = []
 
-    def column(self, connection: Connection, epcs: Sequence[str]) -> NDArray[np.int64]:
-        """The ids of tags, one after the other, new ones added within the transaction of ``connection``."""
-        keys = _keys(epcs)
+    def column(self, connection: Connection, parts: Sequence[tuple[Sequence[str], EpcKeys | None]]) -> Ids:
+        """The ids of tags, one after the other, new ones added within the transaction of ``connection``.
+
+        Args:
+            connection: In a transaction.
+            parts: EPCs and their `epc_keys`.
+        """
+        return np.concatenate([self._part(connection, epcs, keys) for epcs, keys in parts])
+
+    def _part(self, connection: Connection, epcs: Sequence[str], keys: EpcKeys | None) -> Ids:
         if keys is None:
             return np.array(self._names.column(connection, epcs), np.int64)
-        hashes = keys[:, 0] * _MIX[0] ^ (keys[:, 1] + keys[:, 2]) * _MIX[1]
-        slot = (hashes >> self._shift).astype(np.int64)
+        slot = ((keys[:, 0] * _MIX[0] ^ keys[:, 1] * _MIX[1]) >> self._shift).view(np.int64)
         ids = self._ids[slot]
-        missing = np.flatnonzero((self._keys[slot] != keys).any(axis=1))
-        if len(missing):
+        there = (self._low[slot] == keys[:, 1]) & (self._high[slot] == keys[:, 0])
+        if not there.all():
+            missing = np.flatnonzero(~there)
             ids[missing] = self._names.column(connection, [epcs[index] for index in missing.tolist()])
             self._found.append(_Found(slot[missing], keys[missing], ids[missing]))
         return ids
@@ -62,7 +70,8 @@ class TagIds:
         for slot, keys, ids in self._found:
             _, last = np.unique(slot[::-1], return_index=True)  # of two in one slot, one as a whole
             chosen = len(slot) - 1 - last
-            self._keys[slot[chosen]], self._ids[slot[chosen]] = keys[chosen], ids[chosen]
+            slot = slot[chosen]
+            self._high[slot], self._low[slot], self._ids[slot] = keys[chosen, 0], keys[chosen, 1], ids[chosen]
         self._found.clear()
 
     def rollback(self) -> None:
@@ -74,19 +83,4 @@ class TagIds:
         """Ask the database again for everything."""
         self._names.forget()
         self._found.clear()
-        self._keys[:] = 0
-
-
-def _keys(epcs: Sequence[str]) -> Keys | None:
-    """A row per EPC: its 128 bits, and its length, so that none is all zeros; None where they differ in length."""
-    digits = len(epcs[0]) if epcs else 0
-    size = digits // 2
-    if not 0 < size <= EPC_BYTES_MAX or digits % 2 or set(map(len, epcs)) != {digits}:
-        return None
-    padded = np.zeros((len(epcs), EPC_BYTES_MAX), np.uint8)
-    padded[:, EPC_BYTES_MAX - size :] = np.frombuffer(bytes.fromhex("".join(epcs)), np.uint8).reshape(-1, size)
-    keys = np.empty((len(epcs), 3), np.uint64)
-    keys[:, 0] = padded[:, 8:].copy().view(np.uint64)[:, 0]
-    keys[:, 1] = padded[:, :8].copy().view(np.uint64)[:, 0]
-    keys[:, 2] = size
-    return keys
+        self._high[:] = 0
