@@ -14,7 +14,8 @@ Beside it:
 - Node-RED: `peer_node_red.py`, its fastest flow that we know, on the same broker and server; where it is installed.
 - two workers: ingest processes that share the messages (``$share``), beside one.
 
-CPU per read is the ingest process's own, user and system.
+CPU per read is the ingest process's own, user and system. The cores used are those of workers, server, broker and
+publisher together: where one worker has nearly all of the machine busy, a second one has nothing to run on.
 """
 
 import os
@@ -27,7 +28,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -76,6 +77,7 @@ def measure() -> list[Row]:
         peers: list[float] = []
         flows: list[float] = []
         pairs: list[tuple[float, float]] = []
+        cores: dict[str, list[float]] = {ONE: [], TWO: []}
         for number in range(ROUNDS):
             for name in random.sample(list(SIZES), len(SIZES)):
                 reads = SIZES[name]
@@ -87,9 +89,11 @@ def measure() -> list[Row]:
             if bench.node_red:
                 took_s = bench.send(FLOW, SIZES["200k"], f"{number}-flow")
                 flows.append(rates["200k"][-1][0] * took_s / SIZES["200k"])
-            times_s = {
-                store: bench.send(store, WORKERS_READS, f"{number}-workers") for store in random.sample((ONE, TWO), 2)
-            }
+            times_s: dict[str, float] = {}
+            for store in random.sample((ONE, TWO), 2):
+                cpu_s, begun_s = bench.all_cpu_s(), time.perf_counter()
+                times_s[store] = bench.send(store, WORKERS_READS, f"{number}-workers")
+                cores[store].append((bench.all_cpu_s() - cpu_s) / (time.perf_counter() - begun_s))
             pairs.append((WORKERS_READS / times_s[TWO], times_s[ONE] / times_s[TWO]))
     rows = []
     for name, found in rates.items():
@@ -109,6 +113,9 @@ def measure() -> list[Row]:
     two_rate, two_ratio = (statistics.median(column) for column in zip(*pairs, strict=True))
     rows.append(Row("ingest_two_workers_reads_per_s", two_rate, "reads/s", "one worker", two_ratio))
     rows.append(Row("ingest_two_workers_vs_one", two_ratio, "ratio of rates", "one worker", two_ratio))
+    unit = f"of {psutil.cpu_count()} cores: workers, server, broker, publisher"
+    rows.append(Row("ingest_cores_used_one_worker", statistics.median(cores[ONE]), unit))
+    rows.append(Row("ingest_cores_used_two_workers", statistics.median(cores[TWO]), unit))
     return rows
 
 
@@ -155,6 +162,7 @@ class Bench:
     publisher: "Publisher"
     exchange: Path
     ingest: psutil.Process
+    parts: list[psutil.Process]
     node_red: bool
 
     def send(self, store: str, reads: int, boot: str) -> float:
@@ -166,6 +174,18 @@ class Bench:
         """CPU time of the one ingest process so far."""
         times = self.ingest.cpu_times()
         return times.user + times.system
+
+    def all_cpu_s(self) -> float:
+        """CPU time so far of all that carries reads from the publisher, which is this process, to committed rows."""
+        total_s = 0.0
+        for part in self.parts:
+            # The parent after its children: the time of one that has just ended is in the parent's.
+            for member in (*part.children(), part):
+                with suppress(psutil.NoSuchProcess):
+                    times = member.cpu_times()
+                    total_s += times.user + times.system + times.children_user + times.children_system
+        own = psutil.Process().cpu_times()
+        return total_s + own.user + own.system
 
     def copy_back(self, rows: int) -> float:
         """Write what ingest stored to files; the seconds that the server needs to copy them into another table."""
@@ -264,8 +284,8 @@ def running() -> Iterator[Bench]:
             return worker.pid
 
         one = ingest(ONE, "one")
-        for number in range(2):
-            ingest(TWO, f"worker-{number}", INGEST_SHARE="bench")
+        two = [ingest(TWO, f"worker-{number}", INGEST_SHARE="bench") for number in range(2)]
+        parts = [psutil.Process(pid) for pid in (database.pid, child.pid, one, *two)]
         wait_for_ingest(connection, 3)
         peer = subprocess.Popen(
             [sys.executable, PEER_SCRIPT, cluster.dsn(), "127.0.0.1", str(broker.port), GLUED], stdout=subprocess.PIPE
@@ -282,7 +302,7 @@ def running() -> Iterator[Bench]:
             print(peer_node_red.MISSING, file=sys.stderr)
         publisher = Publisher(broker.port)
         stack.callback(publisher.close)
-        yield Bench(connection, publisher, exchange, psutil.Process(one), program is not None)
+        yield Bench(connection, publisher, exchange, psutil.Process(one), parts, program is not None)
 
 
 def wait_for_ingest(connection: Connection, processes: int) -> None:

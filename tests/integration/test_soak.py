@@ -15,7 +15,7 @@ import pytest
 
 from fixture_demo import Demo
 from tagtrail.hardware.protocols import load_family
-from tagtrail.simulator.settings import store_path
+from tagtrail.simulator.scenario import store_path
 
 PROTOCOLS = (
     "mercury", "mercury-silion", "invelion-a0", "magicrf-bb", "chafon", "mercury-silion", "invelion-a0", "chafon",

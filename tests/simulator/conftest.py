@@ -71,6 +71,7 @@ class Host:
 
     Attributes:
         seen: All tags that the reader has reported.
+        heard: All bytes that the reader has sent.
         chunk: Bytes read at a time; 0 stops reading.
     """
 
@@ -78,6 +79,7 @@ class Host:
         antennas = tuple(AntennaSettings(antenna.port, antenna.power_dbm) for antenna in reader.antenna)
         self.session = load_family(reader.protocol).host(ReaderSettings(reader.region, antennas))
         self.seen: list[TagSeen] = []
+        self.heard = bytearray()
         self.chunk = 65536
         self._line = os.open(link, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
         tty.setraw(self._line, termios.TCSANOW)  # what a host before this one has not read is still to be read
@@ -93,6 +95,7 @@ class Host:
             data = os.read(self._line, self.chunk) if self.chunk else b""
         except BlockingIOError:
             data = b""
+        self.heard += data
         for events, answer in (
             self.session.feed(data, time.monotonic()) if data else ([], b""),
             self.session.tick(time.monotonic()),

@@ -4,7 +4,6 @@ All lengths are metres, x to the right and y up (from the front of the store) on
 corners. What a value may be stands with its type; the check of the file and its messages are made from the ``Meta``.
 """
 
-import tomllib
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Final, Literal, get_args
@@ -13,8 +12,8 @@ import msgspec
 from msgspec import Meta
 
 from tagtrail.hardware import geometry
-from tagtrail.hardware.errors import FaultsError
 from tagtrail.hardware.store_check import find_faults
+from tagtrail.hardware.toml_check import TomlFileError, parse_toml, read_text
 
 Point = geometry.Point
 ZoneKind = Literal["entrance", "aisle", "counter", "checkout", "fitting", "lift", "staff"]
@@ -145,13 +144,10 @@ class Store(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         return {zone.id: zone for zone in self.zone}
 
 
-class StoreFileError(FaultsError):
-    """A store file that cannot be used. Each fault starts with ``FILE:LINE:``, which editors and terminals can open."""
+class StoreFileError(TomlFileError):
+    """A store file that cannot be used."""
 
-    def __init__(self, source: str, faults: list[str]) -> None:
-        super().__init__(source, faults)
-        if len(self.faults) == 1:  # the fault names the file already
-            self.args = self.faults
+    what = "store file"
 
 
 def load_store(path: Path) -> Store:
@@ -160,23 +156,7 @@ def load_store(path: Path) -> Store:
     Raises:
         StoreFileError: The file is missing, is not TOML, or has faults; all of them are named with line and key.
     """
-    source = str(path)
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise StoreFileError(source, [f"{source}: there is no such file"]) from None
-    except IsADirectoryError:
-        raise StoreFileError(source, [f"{source}: this is a folder; name the store file in it"]) from None
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        reason = getattr(error, "strerror", None) or error
-        raise StoreFileError(source, [f"{source}: cannot be read: {reason}"]) from None
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        fault = f"{source}:{line}: not UTF-8 (byte 0x{data[error.start]:02x}); save the file as UTF-8"
-        raise StoreFileError(source, [fault]) from None
-    return parse_store(text, source)
+    return parse_store(read_text(path, StoreFileError), str(path))
 
 
 def parse_store(text: str, source: str = "store.toml") -> Store:
@@ -185,12 +165,7 @@ def parse_store(text: str, source: str = "store.toml") -> Store:
     Raises:
         StoreFileError: see `load_store`.
     """
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise StoreFileError(source, [_syntax_fault(str(error), text, source)]) from None
-    except (ValueError, RecursionError) as error:  # a number of 5000 digits, brackets 500 deep
-        raise StoreFileError(source, [f"{source}: not TOML that can be read: {error}"]) from None
+    document = parse_toml(text, source, StoreFileError)
     if faults := find_faults(document, text, source, Store):
         raise StoreFileError(source, faults)
     return msgspec.convert(document, Store)
@@ -208,13 +183,3 @@ def antenna_zone(store: Store, antenna: Antenna) -> Zone | None:
     distances = [(geometry.distance(point, zone.polygon), zone) for zone in store.zone if zone.floor == antenna.floor]
     distance_m, nearest = min(distances, key=lambda pair: pair[0], default=(float("inf"), None))
     return nearest if distance_m <= NEAREST_ZONE_M else None
-
-
-def _syntax_fault(message: str, text: str, source: str) -> str:
-    """``tomllib`` ends its message with ``(at line 3, column 5)`` or ``(at end of document)``."""
-    what, _, where = message.removesuffix(")").rpartition(" (at ")
-    if where.startswith("line "):
-        line, column = where.removeprefix("line ").split(", ")
-    else:
-        line, column = str(text.count("\n") + 1), where
-    return f"{source}:{line}: not TOML: {what} ({column})"

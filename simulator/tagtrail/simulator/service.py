@@ -1,89 +1,130 @@
-"""What the commands ``tagtrail simulate run`` and ``tagtrail simulate replay`` run."""
+"""What the commands ``tagtrail simulate …`` run."""
 
 import logging
+import secrets
 import signal
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from types import FrameType
+from typing import cast
 
-from tagtrail.hardware.clock import parse_clock, utc_us
-from tagtrail.hardware.errors import FaultsError
+from tagtrail.hardware.clock import parse_clock
+from tagtrail.hardware.errors import FaultsError, GiveUp
 from tagtrail.hardware.store import load_store
-from tagtrail.simulator.live import simulate_live
-from tagtrail.simulator.play_capture import replay_capture
-from tagtrail.simulator.recordings import uci_rfid_wearable
-from tagtrail.simulator.replay import replay
-from tagtrail.simulator.settings import ReplaySettings, SimulateSettings, store_path
-from tagtrail.simulator.simulate import simulate_to_files
+from tagtrail.simulator.files import simulate_to_files
+from tagtrail.simulator.keys import scenario_keys
+from tagtrail.simulator.live.connection import MqttTarget
+from tagtrail.simulator.live.on_lines import simulate_on_lines
+from tagtrail.simulator.live.on_mqtt import Publishing, simulate_on_mqtt
+from tagtrail.simulator.live.record import record
+from tagtrail.simulator.live.vendor import Maker
+from tagtrail.simulator.recordings import reads_parquet, uci_rfid_wearable
+from tagtrail.simulator.recordings.play_capture import replay_capture
+from tagtrail.simulator.recordings.replay import replay
+from tagtrail.simulator.scenario import load_scenario, scenario_path, shipped, store_path
+from tagtrail.simulator.settings import RecordSettings, ReplaySettings, ScenariosSettings, SimulateSettings, clock_of
 
 log = logging.getLogger("tagtrail.simulate")
 
 
 def run_simulate(settings: SimulateSettings) -> int:
-    """Simulate a store until its minutes are over (into files) or until SIGTERM or SIGINT (on ports).
+    """Simulate a scenario until its time is over (files, MQTT) or until SIGTERM or SIGINT (on lines).
 
     Raises:
-        GiveUp: Settings, store file or folder cannot be used.
+        GiveUp: Settings, scenario, store file or destination cannot be used.
     """
     _refuse("simulate settings", settings.faults())
-    store = load_store(store_path(settings.store))
-    stop = _stop_on_signal()
+    path = scenario_path(settings.scenario)
+    if not path.exists():
+        names = ", ".join(file.stem for file in shipped())
+        raise GiveUp(f"scenario {settings.scenario}: there is no such file; those that come along are {names}")
+    scenario = load_scenario(path, settings.overrides())
     out = Path(settings.out) if settings.out else None
-    if settings.ports_dir:
-        simulate_live(
-            store,
-            ports_dir=Path(settings.ports_dir),
-            clock=parse_clock(settings.clock),
-            seed=settings.seed,
-            minutes=settings.minutes,
+    forever = settings.minutes == 0
+    stop = _stop_on_signal()
+    if settings.publish is not None:
+        target = MqttTarget(
+            url=settings.publish, user=settings.mqtt_user, password=settings.mqtt_password, ca=settings.mqtt_ca
+        )
+        publishing = Publishing(
+            target=target,
+            agents=settings.agents,
+            maker=cast("Maker | None", settings.maker),
+            boot=f"simulated-{secrets.token_hex(6)}",
+        )
+        clock = clock_of(settings.clock, settings.speed)
+        simulate_on_mqtt(scenario, publishing=publishing, clock=clock, out=out, forever=forever, stop=stop)
+    elif settings.destinations:
+        simulate_on_lines(
+            scenario,
+            make_line=settings.make_line,
+            clock=clock_of(settings.clock, settings.speed),
             out=out,
-            shoppers_per_hour=settings.shoppers_per_hour,
-            warm_up_minutes=settings.warm_up_minutes,
+            forever=forever,
             wait=settings.wait_for_readers,
             stop=stop,
         )
+    else:
+        assert out is not None
+        for summary in simulate_to_files(scenario, out, stop):
+            log.info("%s: %d shoppers, %d reads in %s", summary.store, summary.shoppers, summary.reads_sent, out)
+    return 0
+
+
+def run_scenarios(settings: ScenariosSettings) -> int:
+    """Print the scenarios that come along, one line each; or all keys that a scenario file can have."""
+    if settings.keys:
+        print(scenario_keys())
         return 0
-    assert out is not None
-    summary = simulate_to_files(
-        store,
-        seed=settings.seed,
-        minutes=settings.minutes,
-        out=out,
-        start_us=utc_us(datetime.fromisoformat(settings.start)),
-        shoppers_per_hour=settings.shoppers_per_hour,
-        warm_up_minutes=settings.warm_up_minutes,
-        stop=stop,
-    )
-    log.info("%d shoppers, %d reads in %s", summary.shoppers, summary.reads_sent, out)
+    paths = shipped()
+    width = max(len(path.stem) for path in paths)
+    for path in paths:
+        print(f"{path.stem:{width}}  {load_scenario(path).about}")
     return 0
 
 
 def run_replay(settings: ReplaySettings) -> int:
-    """Play a recording on ports until SIGTERM or SIGINT.
+    """Play a recording on lines until SIGTERM or SIGINT.
 
     Raises:
-        GiveUp: Settings, store file, recording or folder cannot be used.
+        GiveUp: Settings, store file, recording or lines cannot be used.
     """
     _refuse("replay settings", settings.faults())
+    recording, clock, stop = Path(settings.recording), parse_clock(settings.clock), _stop_on_signal()
     if settings.format == "capture":
-        replay_capture(
-            Path(settings.recording),
-            ports_dir=Path(settings.ports_dir),
-            clock=parse_clock(settings.clock),
-            stop=_stop_on_signal(),
-        )
+        replay_capture(recording, make_line=settings.make_line, clock=clock, speed=settings.speed, stop=stop)
         return 0
-    store = load_store(store_path(settings.store))
-    reads = uci_rfid_wearable.load(Path(settings.recording))
+    load = reads_parquet.load if settings.format == "reads" else uci_rfid_wearable.load
     replay(
-        reads,
-        store,
-        ports_dir=Path(settings.ports_dir),
-        clock=parse_clock(settings.clock),
+        load(recording),
+        load_store(store_path(settings.store)),
+        make_line=settings.make_line,
+        clock=clock,
+        speed=settings.speed,
         out=Path(settings.out) if settings.out else None,
+        stop=stop,
+    )
+    return 0
+
+
+def run_record(settings: RecordSettings) -> int:
+    """Record ports until the minutes are over, or until SIGTERM or SIGINT.
+
+    Raises:
+        GiveUp: Settings, store file, ports or folder cannot be used.
+    """
+    _refuse("record settings", settings.faults())
+    tags = record(
+        load_store(store_path(settings.store)),
+        out=Path(settings.out),
+        clock=parse_clock(settings.clock),
+        ports=settings.ports,
+        readers=settings.readers,
+        minutes=settings.minutes,
         stop=_stop_on_signal(),
     )
+    for reader, count in tags.items():
+        log.info("%s: %d tags in %s", reader, count, Path(settings.out) / f"{reader}.capture")
     return 0
 
 

@@ -1,15 +1,15 @@
-"""What really happened in a simulated store, and the reads of a simulation into files; all as Parquet.
+"""What really happened in a simulated store, as Parquet files.
 
 Rows are written as they come, so that a long simulation needs no more memory than a short one. Files appear under
-their names when they are complete.
+their names when they are complete. Everything is columns: no loop runs over rows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self, TypeAlias
 
 import msgspec
 import numpy as np
@@ -17,10 +17,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tagtrail.hardware.store import Store
-from tagtrail.simulator.world import Crowd, ZoneMap
+from tagtrail.simulator.geometry import Ints
+from tagtrail.simulator.people.purchases import Purchase
+from tagtrail.simulator.presence import CYCLE_US, CYCLES_PER_SECOND, Body, Presence
 
 TIME: Final = pa.timestamp("us", tz="UTC")
 TEXT: Final = pa.string()
+SECOND_US: Final = 1_000_000
+Column: TypeAlias = "pa.Array[Any]"
 
 
 def schema(**columns: pa.DataType) -> pa.Schema:
@@ -28,8 +32,14 @@ def schema(**columns: pa.DataType) -> pa.Schema:
     return pa.schema(list(columns.items()))
 
 
-TRUTH_SCHEMA: Final = schema(time=TIME, epc=TEXT, floor=TEXT, x_m=pa.float32(), y_m=pa.float32(), zone=TEXT)
-VISITS_SCHEMA: Final = schema(epc=TEXT, zone=TEXT, enter=TIME, exit=TIME)
+TRUTH_SCHEMA: Final = schema(
+    time=TIME, person=pa.int32(), epc=TEXT, floor=TEXT, x_m=pa.float32(), y_m=pa.float32(), zone=TEXT
+)
+VISITS_SCHEMA: Final = schema(person=pa.int32(), epc=TEXT, kind=TEXT, zone=TEXT, enter=TIME, exit=TIME)
+PEOPLE_SCHEMA: Final = schema(
+    person=pa.int32(), kind=TEXT, errand=TEXT, group=pa.int32(), member=TEXT, epcs=pa.list_(TEXT), enter=TIME, exit=TIME
+)
+PURCHASES_SCHEMA: Final = schema(time=TIME, person=pa.int32(), epc=TEXT, counter=TEXT, till=TEXT, amount=pa.float64())
 READS_SCHEMA: Final = schema(time=TIME, reader=TEXT, antenna=pa.int16(), epc=TEXT, rssi_dbm=pa.float32())
 ROWS_PER_GROUP: Final = 200_000
 
@@ -42,20 +52,25 @@ class Table:
         self._path, self._part = path, path.with_name(path.name + ".part")
         self._schema = schema
         self._writer = pq.ParquetWriter(self._part, schema, compression="zstd")
-        self._columns: list[list[object]] = [[] for _ in schema]
+        self._pieces: list[pa.RecordBatch] = []
+        self._waiting = 0
 
-    def append(self, *columns: Sequence[object]) -> None:
+    def append(self, *columns: Column) -> None:
         """Add rows, given column by column in the order of the schema."""
-        for kept, column in zip(self._columns, columns, strict=True):
-            kept.extend(column)
-        self.rows += len(columns[0])
-        if len(self._columns[0]) >= ROWS_PER_GROUP:
+        piece = pa.RecordBatch.from_arrays(list(columns), schema=self._schema)
+        self.rows += piece.num_rows
+        self._waiting += piece.num_rows
+        self._pieces.append(piece)
+        if self._waiting >= ROWS_PER_GROUP:
             self._flush()
 
     def _flush(self) -> None:
-        arrays = [pa.array(column, field.type) for column, field in zip(self._columns, self._schema, strict=True)]
-        self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
-        self._columns = [[] for _ in self._schema]
+        # Whole groups whatever the pieces: the same rows give the same bytes.
+        rows = pa.Table.from_batches(self._pieces, schema=self._schema)
+        whole = self._waiting - self._waiting % ROWS_PER_GROUP
+        self._writer.write_table(rows.slice(0, whole), row_group_size=ROWS_PER_GROUP)
+        self._pieces = rows.slice(whole).to_batches()
+        self._waiting -= whole
 
     def __enter__(self) -> Self:
         return self
@@ -64,26 +79,37 @@ class Table:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is None:
-            self._flush()
+            self._writer.write_table(pa.Table.from_batches(self._pieces, schema=self._schema))
         self._writer.close()
         if kind is None:
             self._part.replace(self._path)
 
 
-class Truth:
-    """Writes ``truth.parquet`` (a row per person and second) and ``visits_truth.parquet`` (stays in zones).
+def times(time_us: Ints) -> Column:
+    """A column of times from microseconds since 1970-01-01 UTC."""
+    return pa.array(time_us, TIME)
 
-    A stay begins with the first second at which a person is in a zone and ends with the first at which not any more.
-    Who is in a zone at the end of the simulation has stayed until then.
+
+def texts(names: Sequence[str | None], index: Ints) -> Column:
+    """A column of names by their index; -1 is null."""
+    rows: Column = pa.array(index, pa.int64(), mask=index < 0)
+    return pa.array(names, TEXT).take(rows)
+
+
+class Truth:
+    """Writes ``truth.parquet``, ``visits_truth.parquet``, ``people.parquet`` and ``purchases.parquet``.
+
+    A stay in a zone begins with the first second at which a person is in it and ends with the first at which not any
+    more. Who is in a zone at the end has stayed until then. Things that carry tags stand in ``people.parquet`` alone.
     """
 
-    def __init__(self, out: Path, store: Store) -> None:
-        self._zones: list[str | None] = [*ZoneMap(store).ids, None]  # index -1 is no zone
-        self._floors = [floor.id for floor in store.floor]
+    def __init__(self, out: Path) -> None:
         self._files = ExitStack()
         self._seconds = self._files.enter_context(Table(out / "truth.parquet", TRUTH_SCHEMA))
         self._visits = self._files.enter_context(Table(out / "visits_truth.parquet", VISITS_SCHEMA))
-        self._staying: dict[str, tuple[int, int]] = {}  # EPC → zone, since when
+        self._people = self._files.enter_context(Table(out / "people.parquet", PEOPLE_SCHEMA))
+        self._purchases = self._files.enter_context(Table(out / "purchases.parquet", PURCHASES_SCHEMA))
+        self._first_person = self._next_person = 0
 
     def __enter__(self) -> Self:
         return self
@@ -93,32 +119,122 @@ class Truth:
     ) -> None:
         self._files.__exit__(kind, error, trace)
 
-    def second(self, time_us: int, crowd: Crowd, epcs: Sequence[str]) -> None:
-        """Note where everybody is; ``epcs`` in the order of the crowd."""
-        zones = crowd.zone.tolist()
+    @property
+    def purchases(self) -> int:
+        """How many there were so far."""
+        return self._purchases.rows
+
+    def begin(self, store: Store, start_us: int) -> None:
+        """A world begins, with a layout, at a store time; its persons are numbered after those of the world before."""
+        self._start_us = start_us
+        self._zones = [zone.id for zone in store.zone]
+        self._floors = [floor.id for floor in store.floor]
+        self._first_person = self._next_person
+        self._bodies: dict[int, Body] = {}
+        self._in_zone = self._in_store = np.zeros((4, 0), dtype=np.int64)
+
+    def add(self, presence: Presence, until_cycle: int) -> None:
+        """Note where everybody is, block by block; ``until_cycle`` is the first one after the block."""
+        self._bodies = {one: self._bodies[one] for one in self._in_store[_NUMBER].tolist()} | dict(presence.bodies)
+        second = np.flatnonzero(presence.cycle % CYCLES_PER_SECOND == 0)
+        number, zone = presence.body[second], presence.zone[second]
+        time_us = self._start_us + presence.cycle[second] * CYCLE_US
+        persons = sorted(number for number, body in presence.bodies.items() if body.kind != "thing")
+        person = np.isin(number, np.array(persons, dtype=np.int64))
+        self._add_seconds(presence, second[person], time_us[person], persons)
+        if presence.bodies:
+            self._next_person = max(self._next_person, self._first_person + max(presence.bodies) + 1)
+        in_store = _runs(self._in_store, number, np.zeros_like(number), time_us)
+        in_zone = _runs(self._in_zone, number[person], zone[person], time_us[person])
+        self._end_stays(in_store, in_zone, self._start_us + (until_cycle - 1) // CYCLES_PER_SECOND * SECOND_US)
+
+    def _add_seconds(self, presence: Presence, rows: Ints, time_us: Ints, persons: list[int]) -> None:
+        number = presence.body[rows]
+        epcs = [_epc(presence.bodies[person]) for person in persons]
         self._seconds.append(
-            [time_us] * len(epcs),
-            epcs,
-            [self._floors[floor] for floor in crowd.floor.tolist()],
-            np.round(crowd.x_m, 3).tolist(),
-            np.round(crowd.y_m, 3).tolist(),
-            [self._zones[zone] for zone in zones],
+            times(time_us),
+            self._persons(number),
+            texts(epcs, np.searchsorted(np.array(persons, dtype=np.int64), number)),
+            texts(self._floors, presence.floor[rows]),
+            pa.array(np.round(presence.x_m[rows], 3).astype(np.float32)),
+            pa.array(np.round(presence.y_m[rows], 3).astype(np.float32)),
+            texts(self._zones, presence.zone[rows]),
         )
-        now = {epc: zone for epc, zone in zip(epcs, zones, strict=True) if zone != ZoneMap.NONE}
-        for epc, (zone, _) in list(self._staying.items()):
-            if now.get(epc) != zone:
-                self._leave(epc, time_us)
-        for epc, zone in now.items():
-            self._staying.setdefault(epc, (zone, time_us))
 
-    def end(self, time_us: int) -> None:
-        """End the stays of those who are still there."""
-        for epc in list(self._staying):
-            self._leave(epc, time_us)
+    def bought(self, purchases: Iterable[Purchase]) -> None:
+        """Note what was bought, in the order of time; the buyers are in the store, or were in the last block."""
+        rows = list(purchases)
+        persons = pa.array([row.body.number + self._first_person for row in rows], pa.int32())
+        self._purchases.append(
+            pa.array([self._start_us + round(row.time_s * SECOND_US) for row in rows], TIME),
+            persons,
+            pa.array([_epc(row.body) for row in rows], TEXT),
+            pa.array([row.counter for row in rows], TEXT),
+            pa.array([row.till for row in rows], TEXT),
+            pa.array([row.amount for row in rows], pa.float64()),
+        )
 
-    def _leave(self, epc: str, time_us: int) -> None:
-        zone, enter_us = self._staying.pop(epc)
-        self._visits.append([epc], [self._zones[zone]], [enter_us], [time_us])
+    def end(self) -> None:
+        """The world ends, and with it the stays of those who are still there."""
+        self._end_stays(self._in_store, self._in_zone, _LATER_US)
+
+    def _end_stays(self, in_store: Ints, in_zone: Ints, latest_us: int) -> None:
+        """Write the stays that are over; those of ``latest_us`` may go on."""
+        self._in_zone, over = _split(in_zone, latest_us)
+        number, zone, since_us, last_us = over[:, over[_ZONE] >= 0]
+        who = [self._bodies[one] for one in number.tolist()]
+        self._visits.append(
+            self._persons(number),
+            pa.array([_epc(body) for body in who], TEXT),
+            pa.array([body.kind for body in who], TEXT),
+            texts(self._zones, zone),
+            times(since_us),
+            times(last_us + SECOND_US),
+        )
+        self._in_store, (number, _, since_us, last_us) = _split(in_store, latest_us)
+        who = [self._bodies[one] for one in number.tolist()]
+        self._people.append(
+            self._persons(number),
+            pa.array([body.kind for body in who], TEXT),
+            pa.array([body.errand for body in who], TEXT),
+            pa.array([body.group for body in who], pa.int32()),
+            pa.array([body.member for body in who], TEXT),
+            pa.array([[tag.epc for tag in body.tags] for body in who], pa.list_(TEXT)),
+            times(since_us),
+            times(last_us + SECOND_US),
+        )
+
+    def _persons(self, number: Ints) -> Column:
+        return pa.array((number + self._first_person).astype(np.int32))
+
+
+_NUMBER, _ZONE, _SINCE, _LAST = range(4)
+"""Rows of a table of stays: person, zone, first second, last second."""
+_LATER_US: Final = 2**62
+"""A time by which everybody has left."""
+
+
+def _runs(open_stays: Ints, number: Ints, zone: Ints, time_us: Ints) -> Ints:
+    """Join seconds to stays: those that follow each other, of one person in one zone; the open ones go on."""
+    rows = np.concatenate([open_stays, np.stack([number, zone, time_us, time_us])], axis=1)
+    rows = rows[:, np.lexsort((rows[_LAST], rows[_NUMBER]))]
+    if not rows.size:
+        return rows
+    same = (rows[:2, 1:] == rows[:2, :-1]).all(axis=0) & (rows[_SINCE, 1:] - rows[_LAST, :-1] <= SECOND_US)
+    first = np.flatnonzero(np.append(True, ~same))
+    last = np.append(first[1:], rows.shape[1]) - 1
+    return np.concatenate([rows[:_LAST, first], rows[_LAST:, last]])
+
+
+def _split(runs: Ints, latest_us: int) -> tuple[Ints, Ints]:
+    """The stays that may go on, and those that are over, ordered by their ends."""
+    open_runs, over = runs[:, runs[_LAST] >= latest_us], runs[:, runs[_LAST] < latest_us]
+    return open_runs, over[:, np.lexsort((over[_NUMBER], over[_LAST]))]
+
+
+def _epc(body: Body) -> str | None:
+    """The first tag that a person carries stands for the person."""
+    return body.tags[0].epc if body.tags else None
 
 
 class ReaderCount(msgspec.Struct, frozen=True):
@@ -132,8 +248,10 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """What ``summary.json`` says. It is written last, so that who finds it finds all.
 
     Attributes:
-        reads_sent: Tag frames whose last byte the serial line took.
+        scenario: Name of the scenario; None for a recording.
+        reads_sent: Tag frames whose last byte the serial line took; into files, all reads.
         reads_dropped_by_reader: Tag frames that did not fit the reader's buffer, because the host did not read.
+        reads_lost_by_fault: Tags that readers saw while a fault kept them from telling anybody.
         reads_crowded_out: Reads that did not happen because the reader was at what its line can carry.
     """
 
@@ -142,10 +260,13 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     end: str
     reads_sent: int
     reads_dropped_by_reader: int = 0
+    reads_lost_by_fault: int = 0
     reads_crowded_out: int = 0
     readers: dict[str, ReaderCount] = {}
+    scenario: str | None = None
     seed: int | None = None
     shoppers: int | None = None
+    purchases: int | None = None
 
     def write(self, out: Path) -> None:
         """Write ``summary.json`` into a folder, in one piece or not at all."""

@@ -15,7 +15,7 @@ import psycopg
 from tagtrail.hardware.clock import ScaledClock, parse_clock, utc_us
 from tagtrail.hardware.errors import GiveUp
 from tagtrail.hardware.store import Store, load_store
-from tagtrail.simulator.settings import store_path
+from tagtrail.simulator.scenario import store_path
 from tagtrail.stack import comparison
 from tagtrail.stack.broker import Kind
 from tagtrail.stack.datadir import own_data_dir, temporary_data_dir

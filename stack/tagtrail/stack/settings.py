@@ -27,7 +27,9 @@ from tagtrail.hardware.errors import FaultsError, GiveUp
 S = TypeVar("S", bound=msgspec.Struct)
 
 SHARED: Final = ("store", "mqtt", "mqtt_user", "mqtt_password", "mqtt_ca", "dsn", "clock")
-SECTIONS: Final = ("edge", "ingest", "analyze", "api", "simulate", "replay")
+SECTIONS: Final = (
+    "edge", "ingest", "analyze", "api", "scenarios", "simulate", "watch", "score", "compare", "record", "replay",
+)  # fmt: skip
 
 
 class Field(NamedTuple):

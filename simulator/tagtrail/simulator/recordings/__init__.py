@@ -1,1 +1,1 @@
-"""Recordings made by others: one loader per source, each gives a `tagtrail.simulator.replay.Recording`."""
+"""Recordings and captures, played once more; one loader per source of recordings gives a list of `RecordedRead`."""

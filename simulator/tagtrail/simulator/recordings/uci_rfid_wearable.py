@@ -25,7 +25,7 @@ from typing import Final
 from tagtrail.hardware.errors import FaultsError
 from tagtrail.hardware.protocols.interface import TagSeen
 from tagtrail.hardware.reads import RSSI_MAX_DBM, RSSI_MIN_DBM
-from tagtrail.simulator.replay import RecordedRead
+from tagtrail.simulator.recordings.replay import RecordedRead
 
 PLACES: Final = {1: "bed", 2: "chair", 3: "bed", 4: "walking"}
 GAP_MAX_S: Final = 30.0

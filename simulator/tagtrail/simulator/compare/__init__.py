@@ -1,0 +1,1 @@
+"""Simulated reads beside recorded ones, of tags worn by people."""

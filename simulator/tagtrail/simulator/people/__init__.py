@@ -1,0 +1,1 @@
+"""Who comes to the store and what they do there."""
