@@ -14,7 +14,7 @@ ALLOWED = {
     "ingest": {"msgspec", "paho", "psycopg", "psycopg_pool", "numpy"},
     "analytics": {"msgspec", "psycopg", "numpy", "pandas", "pyarrow", "numba", "scipy"},
     "api": {"msgspec", "psycopg", "psycopg_pool", "fastapi", "starlette", "uvicorn", "pydantic", "plotly"},
-    "simulator": {"msgspec", "numpy", "pyarrow", "serial", "paho"},
+    "simulator": {"msgspec", "numpy", "pyarrow", "serial", "paho", "matplotlib"},
     "stack": {"msgspec", "psycopg", "amqtt", "pyarrow", "pandas"},
 }
 

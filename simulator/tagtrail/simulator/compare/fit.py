@@ -37,14 +37,19 @@ OF_THE_TAG: Final = ("tag_gain_dbi", "tag_sensitivity_dbm")
 """What is fitted, but holds for the recording's tag alone."""
 
 
+RECORDED_ANSWER_SHARE: Final = 0.2
+"""As `fit` found it for the recording's tag."""
+
+
 def as_recorded(model: RadioModel, trials: Sequence[Trial], power_dbm: float) -> RadioModel:
-    """The model with the sensitivity of the recording's tag.
+    """The model with the recording's tag, which sends what its sensor measures: it is deafer, and is told less often.
 
     A tag that just wakes is the weakest that is heard: RSSI = P + 2 G - M with G = S - P, so S = (RSSI + P + M) / 2.
     Taken is the 1st percentile of the recorded RSSI.
     """
     weakest_dbm = float(np.nanquantile(np.concatenate([trial.rssi_dbm for trial in trials]), 0.01))
-    return replace(model, tag_sensitivity_dbm=round((weakest_dbm + power_dbm + model.modulation_loss_db) / 2.0, 1))
+    sensitivity_dbm = round((weakest_dbm + power_dbm + model.modulation_loss_db) / 2.0, 1)
+    return replace(model, tag_sensitivity_dbm=sensitivity_dbm, answer_share=RECORDED_ANSWER_SHARE)
 
 
 def fit(trials: Sequence[Trial], store: Store, model: RadioModel, seed: int) -> RadioModel:

@@ -41,7 +41,7 @@ class RadioModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     stray_share: Annotated[Share, Meta(description="of times a reflection favours a far antenna")] = 0.01
     stray_gain_db: Annotated[Loss, Meta(description="gain of such a reflection")] = 10.0
     stray_s: Annotated[Duration, Meta(description="how long a reflection lasts")] = 2.0
-    answer_share: Annotated[Share, Meta(description="answers of a woken tag that come through")] = 0.2
+    answer_share: Annotated[Share, Meta(description="answers of a woken tag that come through")] = 0.8
     reports: Annotated[int, Meta(ge=1, le=16, description="times that a turn of an antenna tells a tag, at most")] = 2
     frame_slots_min: Annotated[int, Meta(ge=1, le=32_768, description="slots of the shortest frame")] = 4
     slot_empty_ms: Annotated[Millis, Meta(description="slot without an answer")] = 0.4
