@@ -6,7 +6,7 @@ from dataclasses import fields
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from fixture_agent import T0_US, FakeAgent
@@ -109,7 +109,8 @@ def strange(payload: bytes, key: str, text: bytes) -> bytes:
 
 odd = st.sampled_from(
     [b"[[1],[2]]", b"[1,[2]]", b"[]", b"[1.0]", b"[1e0]", b"[true]", b"[null]", b'["1"]', b'"x"', b"1", b"1.0", b"null",
-     b"{}", b"[NaN]", b"[18446744073709551615]", b"[-0]", b"[01]", b'["\\ud800"]', b'["AB\\u0043D"]', b"true", b"1e400"]
+     b"{}", b"[NaN]", b"[18446744073709551615]", b"[-0]", b"[01]", b'["\\ud800"]', b'["AB\\u0043D"]', b"true", b"1e400",
+     b'{"r01":[1]}', b'"[r01"']
 )  # fmt: skip
 key = st.sampled_from([field.name for field in fields(BatchArrays)] + ["more", "\\u0074ag"])
 
@@ -121,6 +122,9 @@ def careful(payload: bytes) -> BatchArrays | None:
         return None
 
 
+@example(batch=GOOD.batch(1), name="readers", text=b'{"r01":[1]}', first=1)
+@example(batch=GOOD.batch(1), name="readers", text=b'"[r01"', first=1)
+@example(batch=GOOD.batch(1), name="tags", text=b'{"E2801160":[1]}', first=1)
 @given(batch=batches(), name=key, text=odd, first=st.integers(0, 9))
 def test_the_fast_way_reads_what_the_careful_way_reads_or_nothing(
     batch: ReadBatch, name: str, text: bytes, first: int

@@ -70,6 +70,14 @@ def test_traces_beyond_the_limit_leave_their_number(connection: Connection) -> N
     assert len([entry for entry in left if entry.topic == FORGOTTEN]) == 2
 
 
+def test_what_was_cut_is_not_cut_again(connection: Connection) -> None:
+    limit, cut = QuarantineLimit(LIMIT), 0
+    for _ in range(6):
+        put(connection, [20_000] * 30)
+        cut += limit.keep(connection).cut.total()
+        assert cut == sum(not entry.whole for entry in entries(connection))
+
+
 def test_a_message_that_comes_again_is_whole_again(connection: Connection) -> None:
     messages = [Rejected(Message("t", random.randbytes(60_000)), "not-json", "it is nonsense") for _ in range(10)]
     quarantine.keep(connection, messages)

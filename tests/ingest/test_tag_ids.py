@@ -1,9 +1,13 @@
 """Tags and their ids by the thousand, beside the dictionary that looks at each."""
 
+import threading
+import time
+
 import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fixture_agent import in_threads
 from tagtrail.ingest.columns import EpcKeys, epc_keys
 from tagtrail.ingest.database.connection import connect
 from tagtrail.ingest.database.migrate import migrate
@@ -43,6 +47,22 @@ def test_what_was_rolled_back_is_forgotten(database: str) -> None:
         tags.commit()
         connection.commit()
         assert ids.tolist() == tag_names().column(connection, epcs(20))
+
+
+def test_two_that_add_the_same_tags_do_not_deadlock(schema: str) -> None:
+    met = threading.Barrier(2)
+
+    def add(direction: int) -> None:
+        tags = TagIds()
+        with connect(schema) as connection:
+            for begin in range(0, 300, 100):
+                wanted = epcs(300)[begin : begin + 100]
+                met.wait(10)
+                tags.column(connection, parts(wanted[:50], wanted[50:])[:: 1 - 2 * direction])
+                time.sleep(0.01)  # the other one holds some of them by now
+                connection.commit()
+
+    in_threads(2, add)
 
 
 def test_after_forgetting_the_table_is_asked_again(database: str) -> None:

@@ -72,7 +72,10 @@ def _read(document: Any) -> BatchArrays | None:  # noqa: ANN401 - simdjson has n
     if any(type(head[key]) is not int for key in _NUMBERS if key in head):
         return None
     texts = [head[key] for key in _TEXTS if key in head]
-    names = [list(document["tags"]), list(document["readers"])]
+    dictionaries = [document["tags"], document["readers"]]
+    if not all(hasattr(dictionary, "as_buffer") for dictionary in dictionaries):
+        return None  # of an object, list() gives the keys, of a text the letters
+    names = [list(dictionary) for dictionary in dictionaries]
     if any(type(text) is not str for text in (*texts, *names[1])) or set(map(type, names[0])) - {str}:
         return None
     columns = {key: np.frombuffer(document[key].as_buffer(of_type="i"), np.int64) for key in _INTS}
@@ -97,7 +100,7 @@ def as_arrays(batch: ReadBatch) -> BatchArrays:
         OverflowError: A value does not fit 64 bits, so `check_batch` refuses it.
     """
     t0, dt = batch.t0, batch.dt
-    if t0 and any(abs(value) >= 2**63 for value in dt):
+    if t0 and any(not -(2**63) <= value < 2**63 for value in dt):
         t0, dt = 0, [t0 + value for value in dt]  # an absurd t0 that an equally absurd dt makes good
     return BatchArrays(
         v=batch.v,

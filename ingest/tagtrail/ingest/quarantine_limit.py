@@ -23,7 +23,9 @@ TARGET: Final = 0.75
 _WORDS: Final = {"head": sql.Literal(HEAD), "row": sql.Literal(300), "forgotten": sql.Literal(FORGOTTEN)}
 _WEIGHED: Final = sql.SQL("""
     SELECT quarantine_id,
-           greatest(pg_column_size(payload) - {head}, 0) AS more,
+           -- What was cut takes more than its bytes on the disk, and there is nothing left of it to cut.
+           CASE WHEN octet_length(payload) <= {head} THEN 0
+                ELSE greatest(pg_column_size(payload) - {head}, 0) END AS more,
            {row} + 2 * octet_length(topic) + octet_length(message) + least(pg_column_size(payload), {head}) AS trace,
            topic <> {forgotten} AS is_message
     FROM quarantine

@@ -38,7 +38,7 @@ SETTLED_S: Final = 10.0
 """A connection that lasted this long worked; one that broke sooner is retried ever more slowly."""
 PUT_S: Final = 0.2
 TOGETHER: Final = 64
-"""Most messages read as one: numpy's price for a call is paid once for all.."""
+"""Most messages read as one: numpy's price for a call is paid once for all."""
 
 
 class Subscriber:

@@ -16,6 +16,15 @@ _MIX: Final = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))
 """Odd numbers that spread EPCs, which often differ in their last digits only, over the slots."""
 
 Ids = NDArray[np.int64]
+_NO_SLOTS: Final = np.empty(0, np.int64)
+
+
+class _Look(NamedTuple):
+    """What the slots know of some tags: ``ids`` are right but for those ``missing``."""
+
+    slot: NDArray[np.int64]
+    ids: Ids
+    missing: NDArray[np.int64]
 
 
 class _Found(NamedTuple):
@@ -50,19 +59,24 @@ class TagIds:
             connection: In a transaction.
             parts: EPCs and their `epc_keys`.
         """
-        return np.concatenate([self._part(connection, epcs, keys) for epcs, keys in parts])
+        looks = [self._look(keys, len(epcs)) for epcs, keys in parts]
+        # One question for all: two processes that add the same tags in two steps each would deadlock.
+        names = [epcs[index] for (epcs, _), look in zip(parts, looks, strict=True) for index in look.missing.tolist()]
+        named = np.array(self._names.column(connection, names), np.int64)
+        begin = 0
+        for (_, keys), (slot, ids, missing) in zip(parts, looks, strict=True):
+            ids[missing] = named[begin : begin + len(missing)]
+            begin += len(missing)
+            if keys is not None and len(missing):
+                self._found.append(_Found(slot[missing], keys[missing], ids[missing]))
+        return np.concatenate([look.ids for look in looks])
 
-    def _part(self, connection: Connection, epcs: Sequence[str], keys: EpcKeys | None) -> Ids:
+    def _look(self, keys: EpcKeys | None, count: int) -> _Look:
         if keys is None:
-            return np.array(self._names.column(connection, epcs), np.int64)
+            return _Look(_NO_SLOTS, np.empty(count, np.int64), np.arange(count))
         slot = ((keys[:, 0] * _MIX[0] ^ keys[:, 1] * _MIX[1]) >> self._shift).view(np.int64)
-        ids = self._ids[slot]
         there = (self._low[slot] == keys[:, 1]) & (self._high[slot] == keys[:, 0])
-        if not there.all():
-            missing = np.flatnonzero(~there)
-            ids[missing] = self._names.column(connection, [epcs[index] for index in missing.tolist()])
-            self._found.append(_Found(slot[missing], keys[missing], ids[missing]))
-        return ids
+        return _Look(slot, self._ids[slot], np.flatnonzero(~there))
 
     def commit(self) -> None:
         """The transaction was committed: remember what it met."""

@@ -123,6 +123,6 @@ class Rows:
         time = wearers.posture_time(cycle, tag)
         period = np.floor(time).astype(np.int64)
         angle = ((time - period) * (math.pi / 2.0)).astype(np.float32)
-        self.periods = range(int(period.min(initial=0)), int(period.max(initial=0)) + 2) if len(period) else range(0)
+        self.periods = range(int(period.min()), int(period.max()) + 2) if len(period) else range(0)
         first_period = self.periods.start
         self.posture = Blend(tag * len(self.periods) + (period - first_period), np.cos(angle), np.sin(angle))
