@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from msgspec.structs import replace
 
+from tagtrail.hardware.errors import FaultsError
 from tagtrail.hardware.reads import EPC_PATTERN
 from tagtrail.hardware.store import Store, load_store
 from tagtrail.simulator.files import simulate_to_files
@@ -152,6 +153,15 @@ def test_who_is_told_to_stop_leaves_whole_files(store: Store, tmp_path: Path) ->
     (summary,) = simulate_to_files(scenario, tmp_path / "out", stop=lambda: next(asked, True))
     assert summary.end < "2026-03-14T11"
     assert len(pd.read_parquet(tmp_path / "out" / "reads.parquet")) == summary.reads_sent > 0
+
+
+def test_what_cannot_be_written_is_told_by_name(store: Store, tmp_path: Path) -> None:
+    scenario = scenario_of(store, tmp_path, minutes=1.0)
+    (tmp_path / "taken").touch()
+    (tmp_path / "out" / "reads.parquet").mkdir(parents=True)
+    for out in ("taken", "taken/below", "out"):
+        with pytest.raises(FaultsError, match=f"{out}: cannot be written: "):
+            simulate_to_files(scenario, tmp_path / out)
 
 
 @pytest.mark.parametrize("path", shipped(), ids=lambda path: path.stem)

@@ -36,6 +36,16 @@ def test_names_and_paths() -> None:
     assert store_path("mine.toml", Path("x")) == Path("x/mine.toml")
 
 
+def test_years_that_no_store_has_are_refused(tmp_path: Path) -> None:
+    text = (
+        HEAD.replace("2026-", "0001-") + '[[layout]]\nvalid_from = 9999-12-31T23:59:00Z\nswap = ["perfume", "sports"]'
+    )
+    with pytest.raises(ScenarioFileError) as caught:
+        load_scenario(write(tmp_path, text))
+    assert "test.toml:3: start: the year 1 is not from 1970 to 2199" in str(caught.value)
+    assert "test.toml:5: layout.0.valid_from: the year 9999 is not from 1970 to 2199" in str(caught.value)
+
+
 def test_a_move_is_another_layout_from_a_night_on() -> None:
     shop = load_scenario(scenario_path("counter-move")).shops[0]
     before, after = shop.layouts

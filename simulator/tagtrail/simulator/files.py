@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
+from tagtrail.hardware.errors import FaultsError
 from tagtrail.simulator.layouts import store_toml
 from tagtrail.simulator.live.course import Course, Sightings
 from tagtrail.simulator.progress import Pace
@@ -38,13 +39,19 @@ def simulate_to_files(scenario: Scenario, out: Path, stop: Callable[[], bool] = 
     """Write every store of a scenario: into ``out``, a chain into ``out/STORE_ID`` each.
 
     ``stop`` is asked at every block; a stopped simulation is complete up to there.
+
+    Raises:
+        FaultsError: A folder or file cannot be written.
     """
     chain = len(scenario.shops) > 1
-    return [
-        _simulate_shop(scenario.name, shop, out / shop.store.id if chain else out, stop)
-        for shop in scenario.shops
-        if not stop()
-    ]
+    try:
+        return [
+            _simulate_shop(scenario.name, shop, out / shop.store.id if chain else out, stop)
+            for shop in scenario.shops
+            if not stop()
+        ]
+    except OSError as error:
+        raise FaultsError(str(out), [f"cannot be written: {error.strerror or error}"]) from None
 
 
 def _simulate_shop(name: str, shop: Shop, out: Path, stop: Callable[[], bool]) -> Summary:

@@ -39,6 +39,7 @@ HERE: Final = Path(__file__).parent
 STORES: Final = HERE / "stores"
 SCENARIOS: Final = HERE / "scenarios"
 MINUTES_MAX: Final = 366 * 24 * 60.0
+YEARS: Final = (1970, 2199)
 
 
 class LayoutChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -196,6 +197,12 @@ def load_scenario(path: Path, overrides: Mapping[str, Any] | None = None) -> Sce
     if "shoppers_per_hour" in chosen:
         chosen["calendar"] = round_the_clock(chosen.pop("shoppers_per_hour"))
     file = replace(file, **chosen)
+    moments = {"start": file.start} | {f"layout.{at}.valid_from": one.valid_from for at, one in enumerate(file.layout)}
+    for key, moment in moments.items():
+        if not YEARS[0] <= moment.year <= YEARS[1]:
+            check.key_fault(key, f"the year {moment.year} is not from {YEARS[0]} to {YEARS[1]}")
+    if check.faults:
+        raise ScenarioFileError(str(path), check.told(str(path)))
     layouts = _layouts(file, load_store(store_file), path.parent, check)
     for fault in _section_faults(file, layouts):
         key, _, reason = fault.partition(": ")

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tagtrail.hardware.errors import FaultsError
 from tagtrail.hardware.store import Store
 from tagtrail.simulator.geometry import Ints
 from tagtrail.simulator.people.purchases import Purchase
@@ -276,9 +277,16 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def begin(out: Path) -> None:
-    """Make the folder, and take away the summary of an earlier run: it would speak of files that are written anew."""
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "summary.json").unlink(missing_ok=True)
+    """Make the folder, and take away the summary of an earlier run: it would speak of files that are written anew.
+
+    Raises:
+        FaultsError: The folder cannot be made or written to.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "summary.json").unlink(missing_ok=True)
+    except OSError as error:
+        raise FaultsError(str(out), [f"cannot be written: {error.strerror or error}"]) from None
 
 
 def iso(time_us: int) -> str:
