@@ -1,15 +1,13 @@
 """Small worlds of people, with all that was seen in columns."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tagtrail.hardware.store import Store
-from tagtrail.simulator.geometry import Floats, Ints
+from tagtrail.simulator.geometry import Ints
 from tagtrail.simulator.people.purchases import Event
 from tagtrail.simulator.people.world import World
 from tagtrail.simulator.presence import CYCLES_PER_SECOND, Body, Presence
@@ -18,18 +16,10 @@ TUESDAY = datetime(2026, 3, 10, 10, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
-class Day:
-    """What happened in a world, by cycle and body."""
+class Day(Presence):
+    """What happened in a world."""
 
     world: World
-    cycle: Ints
-    body: Ints
-    floor: Ints
-    x_m: Floats
-    y_m: Floats
-    facing_rad: Floats
-    zone: Ints
-    bodies: dict[int, Body]
     events: list[Event]
 
     def tracks(self) -> dict[int, Ints]:
@@ -59,13 +49,12 @@ def watch(world: World, hours: float, block: int = 240) -> Day:
         bodies |= world.bodies
         events += world.take_events()
 
-    def column(name: str) -> NDArray[Any]:
-        return np.concatenate([getattr(block, name) for block in blocks])
-
-    return Day(
-        world, column("cycle"), column("body"), column("floor"), column("x_m"), column("y_m"), column("facing_rad"),
-        column("zone"), bodies, events,
-    )  # fmt: skip
+    columns = {
+        field.name: np.concatenate([getattr(block, field.name) for block in blocks])
+        for field in fields(Presence)
+        if field.name != "bodies"
+    }
+    return Day(**columns, bodies=bodies, world=world, events=events)
 
 
 Run = Callable[..., Day]

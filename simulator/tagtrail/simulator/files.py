@@ -72,18 +72,7 @@ def _simulate_shop(name: str, shop: Shop, out: Path, stop: Callable[[], bool]) -
             if pace.due():
                 _tell(course, table.rows)
         course.end()
-    summary = Summary(
-        store=shop.store.id,
-        scenario=name,
-        start=iso(course.start_us),
-        end=iso(course.time_us),
-        reads_sent=counts.total(),
-        reads_crowded_out=course.crowded_out,
-        readers={reader: ReaderCount(count) for reader, count in counts.items()},
-        seed=shop.seed,
-        shoppers=course.shoppers,
-        purchases=truth.purchases,
-    )
+    summary = course.summary(name, {reader: ReaderCount(count) for reader, count in counts.items()})
     summary.write(out)
     return summary
 

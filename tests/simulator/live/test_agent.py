@@ -1,5 +1,7 @@
 """An agent that the simulator plays, without a broker."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from tagtrail.hardware.wire import Committed, TimeAnswer, decode_batch, decode_s
 from tagtrail.simulator.live.agent import HEAR_S, Agent, Clockwork
 from tagtrail.simulator.live.course import Sightings
 from tagtrail.simulator.live.faults import YEAR_US, Fault
-from tagtrail.simulator.live.vendor import EVENTS_MAX, vendor_messages
+from tagtrail.simulator.live.vendor import EVENTS_MAX, Maker, vendor_messages
 
 START_US = 1_773_453_600_000_000
 WRONG = Fault(kind="wrong-clock")
@@ -101,12 +103,12 @@ def test_what_ingest_cannot_have_said_is_refused() -> None:
 
 
 @pytest.mark.parametrize(("maker", "name"), [("impinj", "impinj-iot-json"), ("zebra", "zebra-iotc-json")])
-def test_fixed_readers_say_what_their_decoders_read(maker: str, name: str) -> None:
+def test_fixed_readers_say_what_their_decoders_read(maker: Maker, name: str) -> None:
     seen, rows = sightings(2 * EVENTS_MAX + 2), np.arange(1, 2 * EVENTS_MAX + 2, 2)
-    messages = vendor_messages(maker, seen, rows, 0)  # type: ignore[arg-type]
+    messages = vendor_messages(maker, seen, rows, 0)
     assert len(messages) == 2
-    events = list(load_json_format(name).decode(messages, Counters()))
-    tags = [tag for event in events for tag in event["tags"]]  # type: ignore[attr-defined]
+    events: list[Any] = [*load_json_format(name).decode(messages, Counters())]
+    tags = [tag for event in events for tag in event["tags"]]
     told = [(tag["epc"], tag["antenna"], tag["rssi_dbm"]) for tag in tags]
     assert told == [(seen.epc[row], 4, seen.rssi_dbm[row]) for row in rows.tolist()]
     assert tags[0]["timestamp_utc"].startswith("2026-03-14T02:00:00.001")

@@ -1,6 +1,6 @@
 """How a shop's day goes, block by block and layout by layout: its people, what the readers see of them, the truth."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ from tagtrail.simulator.people.world import World
 from tagtrail.simulator.presence import CYCLE_S, CYCLE_US, Presence, Reads
 from tagtrail.simulator.radio.radio import Radio
 from tagtrail.simulator.scenario import Shop, Stage, stages
-from tagtrail.simulator.truth import Truth, begin
+from tagtrail.simulator.truth import ReaderCount, Summary, Truth, begin, iso
 
 ENDLESS_MINUTES: Final = 100 * 366 * 24 * 60.0
 
@@ -126,6 +126,23 @@ class Course:
         """Reads that did not happen because readers were at what they can do."""
         return self._done_crowded_out + (0 if self._scene is None else self._scene.radio.crowded_out)
 
+    def summary(self, scenario: str, readers: Mapping[str, ReaderCount], *, reads_lost_by_fault: int = 0) -> Summary:
+        """What has happened, with what became of the reads of each reader."""
+        return Summary(
+            store=self.shop.store.id,
+            scenario=scenario,
+            start=iso(self.start_us),
+            end=iso(self.time_us),
+            reads_sent=sum(count.reads_sent for count in readers.values()),
+            reads_dropped_by_reader=sum(count.reads_dropped for count in readers.values()),
+            reads_lost_by_fault=reads_lost_by_fault,
+            reads_crowded_out=self.crowded_out,
+            readers=dict(readers),
+            seed=self.shop.seed,
+            shoppers=self.shoppers,
+            purchases=self._truth.purchases if self._truth else None,
+        )
+
     def block(self, cycles: int, powers: PowersOf | None = None) -> Sightings:
         """The next so many cycles, or fewer: up to the next change of the layout or of a broken antenna.
 
@@ -190,10 +207,8 @@ class Course:
         self._scene = None
 
 
-def open_course(
-    shop: Shop, out: Path | None, files: ExitStack, *, chain: bool, forever: bool
-) -> tuple[Course, Truth | None]:
-    """A shop to run, and its truth: in ``out``, of a chain in ``out/STORE_ID``; none where there is no end.
+def open_course(shop: Shop, out: Path | None, files: ExitStack, *, chain: bool, forever: bool) -> Course:
+    """A shop to run, with its truth in ``out``, of a chain in ``out/STORE_ID``; none where there is no end.
 
     ``files`` closes what is opened.
     """
@@ -202,4 +217,4 @@ def open_course(
         folder = out / shop.store.id if chain else out
         begin(folder)
         truth = None if forever else files.enter_context(Truth(folder))
-    return Course(endless(shop) if forever else shop, truth, ahead=True), truth
+    return Course(endless(shop) if forever else shop, truth, ahead=True)

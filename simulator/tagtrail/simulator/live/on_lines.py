@@ -20,7 +20,7 @@ from tagtrail.simulator.live.ports import LineFaults, Port, Ports, serve
 from tagtrail.simulator.presence import CYCLE_US
 from tagtrail.simulator.progress import Pace
 from tagtrail.simulator.scenario import Scenario
-from tagtrail.simulator.truth import ReaderCount, Summary, Truth, iso
+from tagtrail.simulator.truth import ReaderCount, Summary, iso
 
 DRAIN_S: Final = 10.0
 """How long a host may take for the last tags before they count as dropped."""
@@ -36,8 +36,8 @@ class ShopOnLines:
     Each read is sent when its time has come. Faults happen at the cycle in which they begin.
     """
 
-    def __init__(self, course: Course, ports: Ports, truth: Truth | None) -> None:
-        self.course, self.ports, self._truth = course, ports, truth
+    def __init__(self, course: Course, ports: Ports) -> None:
+        self.course, self.ports = course, ports
         shop = course.shop
         rng = np.random.default_rng(np.random.SeedSequence(shop.seed, spawn_key=(_GARBAGE,)))
         self._faults = LineFaults(shop.faults, ports, rng)
@@ -107,21 +107,9 @@ class ShopOnLines:
 
     def summary(self, scenario: str) -> Summary:
         """What has happened."""
-        course, ports = self.course, self.ports.ports
-        return Summary(
-            store=course.shop.store.id,
-            scenario=scenario,
-            start=iso(course.start_us),
-            end=iso(course.time_us),
-            reads_sent=self.ports.sent,
-            reads_dropped_by_reader=sum(port.dropped for port in ports.values()),
-            reads_lost_by_fault=sum(port.lost for port in ports.values()),
-            reads_crowded_out=course.crowded_out,
-            readers={name: ReaderCount(port.sent, port.dropped) for name, port in ports.items()},
-            seed=course.shop.seed,
-            shoppers=course.shoppers,
-            purchases=self._truth.purchases if self._truth else None,
-        )
+        ports = self.ports.ports
+        readers = {name: ReaderCount(port.sent, port.dropped) for name, port in ports.items()}
+        return self.course.summary(scenario, readers, reads_lost_by_fault=sum(port.lost for port in ports.values()))
 
 
 def simulate_on_lines(
@@ -157,10 +145,10 @@ def simulate_on_lines(
     with ExitStack() as files, ExitStack() as lines:
         courses = [open_course(shop, out, files, chain=chain, forever=forever) for shop in scenario.shops]
         shops = []  # only now, since a host that finds a reader expects it to answer
-        for course, truth in courses:
+        for course in courses:
             store = course.shop.store
             ports = Ports(store.reader, make_line, folder=f"{store.id}/" if chain else "")
-            shops.append(ShopOnLines(course, lines.enter_context(ports), truth))
+            shops.append(ShopOnLines(course, lines.enter_context(ports)))
             for port in ports.ports.values():
                 log.info("%s of %s: %s", port.reader.id, store.store.name, port.line.address)
         every = [shop.ports for shop in shops]

@@ -23,7 +23,7 @@ from tagtrail.simulator.live.follow import WAKE_MAX_S, WAKE_MIN_S, Follower
 from tagtrail.simulator.live.vendor import Maker, vendor_messages, vendor_topic
 from tagtrail.simulator.progress import Pace
 from tagtrail.simulator.scenario import Scenario
-from tagtrail.simulator.truth import ReaderCount, Summary, Truth, iso
+from tagtrail.simulator.truth import ReaderCount, Summary, iso
 
 BATCH_S: Final = 0.2
 """Longest real time that a read waits for its batch to fill."""
@@ -176,8 +176,8 @@ class ReaderOnMqtt:
 class ShopOnMqtt:
     """One shop, all its antennas on, and who publishes their reads."""
 
-    def __init__(self, course: Course, publishers: Sequence[Publisher], truth: Truth | None, clock: Clock) -> None:
-        self.course, self._publishers, self._truth = course, publishers, truth
+    def __init__(self, course: Course, publishers: Sequence[Publisher], clock: Clock) -> None:
+        self.course, self._publishers = course, publishers
         self._by_reader = {reader: publisher for publisher in publishers for reader in publisher.counts}
         self._follower = Follower(clock, course.start_us)
         self._pending: deque[tuple[Sightings, int]] = deque()
@@ -247,20 +247,8 @@ class ShopOnMqtt:
 
     def summary(self, scenario: str) -> Summary:
         """What has happened."""
-        course = self.course
         counts = {reader: count for publisher in self._publishers for reader, count in publisher.counts.items()}
-        return Summary(
-            store=course.shop.store.id,
-            scenario=scenario,
-            start=iso(course.start_us),
-            end=iso(course.time_us),
-            reads_sent=self.reads,
-            reads_crowded_out=course.crowded_out,
-            readers={reader: ReaderCount(count) for reader, count in counts.items()},
-            seed=course.shop.seed,
-            shoppers=course.shoppers,
-            purchases=self._truth.purchases if self._truth else None,
-        )
+        return self.course.summary(scenario, {reader: ReaderCount(count) for reader, count in counts.items()})
 
 
 def simulate_on_mqtt(
@@ -288,10 +276,10 @@ def simulate_on_mqtt(
             shops = []
             start_us = clock.now_us()
             clockwork = Clockwork(start_us, clock.rate if isinstance(clock, ScaledClock) else 1.0)
-            for course, truth in courses:
+            for course in courses:
                 course.begin(start_us)
                 publishers = list(_publishers(course, publishing, clockwork))
-                shops.append(ShopOnMqtt(course, publishers, truth, clock))
+                shops.append(ShopOnMqtt(course, publishers, clock))
                 connections.callback(shops[-1].close)
             pace = Pace()
             while not all(shop.over for shop in shops) and not stop():
