@@ -47,10 +47,10 @@ from tagtrail.stack import process
 from tagtrail.stack.broker import prepare_broker
 from tagtrail.stack.postgres import free_port, prepare_cluster
 
-SIZES = {"50k": 50_000, "200k": 200_000, "800k": 800_000}
+SIZES = {"50k": 50_000, "200k": 200_000, "800k": 800_000, "2400k": 2_400_000}
 ROUNDS = 5
 PEER_READS = 50_000
-WORKERS_READS = 800_000
+WORKERS_READS = 2_400_000
 BATCH = 500
 AGENTS = 10
 READERS = 50

@@ -18,7 +18,7 @@ HURRY = {
     "tagtrail.edge.publisher": {"RESEND_LIMIT_S": 2.0},
     "tagtrail.edge.reader_task": {"RETRY_LIMIT_S": 0.5},
     "tagtrail.ingest.subscriber": {"KEEPALIVE_S": 2, "RETRY_LIMIT_S": 1.0, "SETTLED_S": 1.0},
-    "tagtrail.ingest.service": {"RETRY_LIMIT_S": 0.5},
+    "tagtrail.ingest.database.link": {"RETRY_LIMIT_S": 0.5},
     "tagtrail.ingest.database.connection": {"BACKOFF_LIMIT_S": 0.5, "CONNECT_TIMEOUT_S": 2},
 }
 

@@ -161,6 +161,21 @@ def test_a_database_without_schema_is_refused(database: str, mqtt_broker: MqttBr
     assert "Traceback" not in ingest.log
 
 
+def test_a_schema_that_changes_under_the_writers_ends_the_service(
+    schema: str, mqtt_broker: MqttBroker, agents: Agents, ingest: IngestProcess
+) -> None:
+    ingest.start(dsn=schema, mqtt=mqtt_broker.url)
+    ingest.wait_connected()
+    publish(agents, range(1, 3))
+    wait_until(all_told(agents, 2), "commits")
+    with psycopg.connect(schema) as connection:
+        connection.execute("ALTER TABLE tag_read RENAME COLUMN tag_id TO tag_number")
+    publish(agents, range(3, 5))
+    assert ingest.wait() == 1
+    assert "tag_id" in ingest.log
+    assert "Traceback" not in ingest.log
+
+
 class OwnServer:
     """A database server of our own, to be killed."""
 

@@ -15,9 +15,8 @@ from fixture_ingest import Agents, IngestProcess, wait_until
 from fixture_mqtt import MqttBroker
 from tagtrail.hardware.wire import Committed
 from tagtrail.ingest.database.connection import Connection, connect
+from tagtrail.ingest.database.link import Link
 from tagtrail.ingest.database.silence import end_sessions, own_session
-from tagtrail.ingest.service import Ingest
-from tagtrail.ingest.settings import IngestSettings
 
 AGENT = FakeAgent()
 SILENCE_S = 1.0
@@ -67,7 +66,7 @@ def at_the_commit(connection: Connection, fail: Callable[[], None]) -> None:
 def test_a_transaction_in_the_dark_is_given_up_and_blocks_nobody(
     schema: str, through: str, proxy: Proxy, way: Callable[[Connection, Callable[[], None]], None]
 ) -> None:
-    ingest = Ingest(IngestSettings(dsn=through, database_silence_s=SILENCE_S), threading.Event())
+    link = Link(through, application="test", silence_s=SILENCE_S, stop=threading.Event())
     attempts = []
 
     def act(connection: Connection) -> str:
@@ -80,9 +79,9 @@ def test_a_transaction_in_the_dark_is_given_up_and_blocks_nobody(
 
     begun_s = time.monotonic()
     try:
-        assert ingest._in_database(act) == "done"
+        assert link.do(act) == "done"
     finally:
-        ingest._disconnect()
+        link.close()
     assert time.monotonic() - begun_s >= SILENCE_S
     assert len(attempts) == 2
     with connect(schema) as connection:

@@ -17,14 +17,14 @@ Key = tuple[int, str, str, int]
 """store_id, agent, boot, seq."""
 PAGE = 1_000
 
-_KEYS = "unnest(%s::smallint[], %s::text[], %s::text[], %s::bigint[])"
+_KEYS = "unnest(%b::smallint[], %b::text[], %b::text[], %b::bigint[])"
 
 # A batch that could not be read has no rows. A readable copy that comes later, e.g. after an upgrade, takes its place.
 _ENTER = """
 INSERT INTO batch (store_id, agent, boot, seq, rows, reads, first_time, last_time, content, clock, clock_shift_us)
-SELECT * FROM unnest(%s::smallint[], %s::text[], %s::text[], %s::bigint[],
-                     %s::integer[], %s::bigint[], %s::timestamptz[], %s::timestamptz[], %s::bytea[],
-                     %s::text[], %s::bigint[]) AS came (store_id, agent, boot, seq)
+SELECT * FROM unnest(%b::smallint[], %b::text[], %b::text[], %b::bigint[],
+                     %b::integer[], %b::bigint[], %b::timestamptz[], %b::timestamptz[], %b::bytea[],
+                     %b::text[], %b::bigint[]) AS came (store_id, agent, boot, seq)
 -- Retention thins the ledger; up to thinned_seq a batch is known without its row. It leaves what could not be read.
 WHERE NOT EXISTS (
     SELECT FROM agent_boot b
@@ -51,7 +51,7 @@ ON CONFLICT DO NOTHING RETURNING store_id, agent, boot
 """  # noqa: S608 - a constant
 _LOCK_BOOTS = """
 SELECT store_id, agent, boot, committed_seq, claimed_seq
-FROM agent_boot JOIN unnest(%s::smallint[], %s::text[], %s::text[]) AS wanted (store_id, agent, boot)
+FROM agent_boot JOIN unnest(%b::smallint[], %b::text[], %b::text[]) AS wanted (store_id, agent, boot)
      USING (store_id, agent, boot)
 ORDER BY store_id, agent, boot
 FOR NO KEY UPDATE OF agent_boot
@@ -70,7 +70,7 @@ FROM {_KEYS} AS known (store_id, agent, boot, seq)
 """  # noqa: S608 - a constant
 _ADVANCE = """
 UPDATE agent_boot SET committed_seq = new.seq, claimed_seq = new.claimed_seq, updated_at = now()
-FROM unnest(%s::smallint[], %s::text[], %s::text[], %s::bigint[], %s::bigint[])
+FROM unnest(%b::smallint[], %b::text[], %b::text[], %b::bigint[], %b::bigint[])
      AS new (store_id, agent, boot, seq, claimed_seq)
 WHERE (agent_boot.store_id, agent_boot.agent, agent_boot.boot) = (new.store_id, new.agent, new.boot)
 """

@@ -6,6 +6,7 @@ to `parse_batch`, which alone says what is wrong with a message. The same goes f
 """
 
 import struct
+import threading
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -24,6 +25,16 @@ _COLUMNS: Final = frozenset({*_INTS, "rssi", "tags", "readers"})
 _TEXTS: Final = ("agent", "boot", "clock")
 _NUMBERS: Final = ("v", "seq", "t0", "first", "shift")
 _KNOWN: Final = _COLUMNS | {*_TEXTS, *_NUMBERS}
+
+
+class _Kept(threading.local):
+    """A parser per thread: what it writes into costs more to get anew than to fill."""
+
+    def __init__(self) -> None:
+        self.parser: Any = simdjson.Parser() if simdjson is not None else None
+
+
+_kept: Final = _Kept()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,7 +70,8 @@ def parse_fast(payload: bytes) -> BatchArrays | None:
     if simdjson is None or payload[:1] != b"{" or payload.count(b"[") != len(_COLUMNS):
         return None
     try:
-        return _read(simdjson.Parser().parse(payload))
+        # It refuses while anything of the document before is still in use: `_read` keeps nothing of it.
+        return _read(_kept.parser.parse(payload))
     except (ValueError, TypeError, KeyError, AttributeError, RuntimeError):
         return None
 

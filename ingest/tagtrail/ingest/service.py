@@ -3,22 +3,21 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
-from typing import Final, TypeVar
-
-import psycopg
+from collections import Counter
+from typing import Final
 
 from tagtrail.hardware.clock import parse_clock
 from tagtrail.hardware.errors import Retry
 from tagtrail.hardware.prometheus import MetricsServer
 from tagtrail.hardware.shutdown import stop_on_signals
 from tagtrail.ingest import ledger
+from tagtrail.ingest.clocks import Skews
 from tagtrail.ingest.counters import Counters
-from tagtrail.ingest.database.connection import Connection, connect, explain, wait_for_database
+from tagtrail.ingest.database.connection import Connection, wait_for_database
+from tagtrail.ingest.database.link import Link
 from tagtrail.ingest.database.migrate import check_schema
-from tagtrail.ingest.database.silence import Session, end_sessions, own_session
 from tagtrail.ingest.inbox import Inbox
-from tagtrail.ingest.intake import Item
+from tagtrail.ingest.intake import Item, read_messages
 from tagtrail.ingest.known import Known
 from tagtrail.ingest.metrics import Metrics
 from tagtrail.ingest.settings import IngestSettings
@@ -29,17 +28,15 @@ from tagtrail.ingest.writer import Writer
 
 log = logging.getLogger("tagtrail.ingest")
 
-T = TypeVar("T")
-
 APPLICATION: Final = "tagtrail ingest"
 IDLE_S: Final = 0.25
 QUIET_S: Final = 0.02
 """Nothing came for this long: the broker has sent all that its window lets out, so waiting for more is in vain."""
 ENOUGH_READS: Final = 10_000
 """More in one transaction make the database hardly any faster."""
+TOGETHER: Final = 64
+"""Most messages read as one: numpy's price for a call is paid once for all."""
 COUNTERS_S: Final = 10.0
-RETRY_FIRST_S: Final = 0.1
-RETRY_LIMIT_S: Final = 5.0
 
 
 def run(settings: IngestSettings) -> int:
@@ -72,28 +69,35 @@ def _wait_for_schema(dsn: str, stop: threading.Event) -> bool:
 
 
 class Ingest:
-    """Takes messages from the subscriber, has them written, then acknowledges them and tells the agents."""
+    """Takes messages from the subscriber, has them written, then acknowledges them and tells the agents.
+
+    While one writer waits for the database, the next one makes its rows ready: two keep the database busy.
+    """
 
     def __init__(self, settings: IngestSettings, stop: threading.Event) -> None:
         self._settings = settings
         self._stop = stop
         self._clock = parse_clock(settings.clock)
         self._received = Inbox(settings.inflight_messages)
+        self._gathering = threading.Lock()
         self._subscriber = Subscriber(settings, self._received)
-        self._writer = Writer(Known())
+        self._links = [
+            Link(settings.dsn, application=APPLICATION, silence_s=settings.database_silence_s, stop=stop)
+            for _ in range(settings.writers)
+        ]
+        self._skews = Skews()
         self._upkeep = Upkeep(settings)
-        self._connection: Connection | None = None
-        self._sessions: list[Session] = []
-        """Ours at the database: the last one is the connection's, of those before it the server may know no end."""
+        self._counting = threading.Lock()
         self._counters = Counters()
         self._counted_s = time.monotonic()
-        self._writing = 0
-        self._overtaken = False
-        """Perhaps another process of the group told the agents more, and we told them less after that."""
+        self._writing = Counter[Link]()
+        self._told_once = threading.Event()
+        """Perhaps another writer told the agents more, and we told them less after that."""
+        self._failure: BaseException | None = None
         self._metrics = Metrics(
-            waiting=lambda: len(self._received) + self._writing,
+            waiting=lambda: len(self._received) + self._writing.total(),
             at_broker=lambda: self._subscriber.connected,
-            at_database=lambda: self._connection is not None,
+            at_database=lambda: all(link.connected for link in self._links),
             quarantine_bytes=lambda: self._upkeep.quarantine_bytes,
             quarantine_shed=lambda: self._upkeep.quarantine_shed,
         )
@@ -113,70 +117,94 @@ class Ingest:
         """
         self._subscriber.start()
         self._upkeep.start()
-        while not self._stop.is_set():
-            if self._subscriber.renewed.is_set():
-                self._subscriber.renewed.clear()
-                # Agents may have missed what was said while there was no connection, or before we were killed.
-                self._in_database(self._tell_all)
-            items = self._gather()
-            self._flush(items)
-            if not items and self._overtaken:
-                self._overtaken = False
-                self._in_database(self._tell_all)
+        threads = [
+            threading.Thread(target=self._write_until_stop, args=[link], name=f"writer {number}", daemon=True)
+            for number, link in enumerate(self._links, 1)
+        ]
+        for thread in threads:
+            thread.start()
+        while not self._stop.wait(IDLE_S):
             self._log_counters()
         self._subscriber.close()
-        while items := self._gather():
-            if not self._flush(items):
-                return
+        for thread in threads:
+            thread.join()
+        if self._failure is not None:
+            raise self._failure
 
     def close(self) -> None:
-        """End both connections."""
+        """End all connections."""
         if self._metrics_server is not None:
             self._metrics_server.close()
         self._subscriber.stop()
         self._upkeep.close()
-        self._disconnect()
+        for link in self._links:
+            link.close()
         self._log_counters(force=True)
 
+    def _write_until_stop(self, link: Link) -> None:
+        try:
+            self._write(link, Writer(Known(), self._skews))
+        except BaseException as error:  # noqa: BLE001 - it is raised again in the thread that runs the service
+            self._failure = error
+            self._stop.set()
+
+    def _write(self, link: Link, writer: Writer) -> None:
+        while not self._stop.is_set():
+            if self._subscriber.renewed.is_set():
+                self._subscriber.renewed.clear()
+                # Agents may have missed what was said while there was no connection, or before we were killed.
+                link.do(self._tell_all)
+            items = self._gather()
+            self._flush(link, writer, items)
+            if not items and self._told_once.is_set():
+                self._told_once.clear()
+                link.do(self._tell_all)
+        while items := self._gather():
+            if not self._flush(link, writer, items):
+                return
+
     def _gather(self) -> list[Item]:
-        """Messages for one transaction.
+        """Messages for one transaction, in one writer at a time.
 
         What comes within ``flush_s``, at most about ``flush_reads`` reads. Where many are there already, none is waited
         for: what comes while they are written makes the next transaction.
         """
         items: list[Item] = []
         rows = 0
-        deadline_s = time.monotonic() + IDLE_S
-        while rows < self._settings.flush_reads and len(items) < self._settings.inflight_messages:
-            wait_s = 0.0 if self._stop.is_set() or rows >= ENOUGH_READS else max(0.0, deadline_s - time.monotonic())
-            more = self._received.take(self._settings.flush_reads - rows, min(QUIET_S, wait_s) if items else wait_s)
-            if not more:
-                break
-            if not items:
-                deadline_s = time.monotonic() + self._settings.flush_s
-            items += more
-            rows += sum(item.rows for item in more)
+        with self._gathering:
+            deadline_s = time.monotonic() + IDLE_S
+            while rows < self._settings.flush_reads and len(items) < self._settings.inflight_messages:
+                wait_s = 0.0 if self._stop.is_set() or rows >= ENOUGH_READS else max(0.0, deadline_s - time.monotonic())
+                messages = self._received.take(TOGETHER, min(QUIET_S, wait_s) if items else wait_s, QUIET_S)
+                if not messages:
+                    break
+                if not items:
+                    deadline_s = time.monotonic() + self._settings.flush_s
+                items += read_messages(messages)
+                rows = sum(item.rows for item in items)
         return items
 
-    def _flush(self, items: list[Item]) -> bool:
+    def _flush(self, link: Link, writer: Writer, items: list[Item]) -> bool:
         """Have messages written, and say so; False where the database did not take them before the stop."""
         if not items:
             return True
         begun_s = time.monotonic()
-        self._writing = len(items)
-        outcome = self._in_database(lambda connection: self._writer.write(connection, items))
-        self._writing = 0
+        self._writing[link] = len(items)
+        outcome = link.do(lambda connection: writer.write(connection, items))
+        self._writing[link] = 0
         if outcome is None:
             log.warning("stopped with %d messages not written; the broker or the agents send them again", len(items))
             return False
         took_s = time.monotonic() - begun_s
         now_us = self._clock.now_us()
-        self._counters.add(outcome, messages=len(items), took_s=took_s, now_us=now_us)
-        self._metrics.add(outcome, messages=len(items), took_s=took_s, now_us=now_us, skews_us=self._writer.skews_us)
+        with self._counting:
+            self._counters.add(outcome, messages=len(items), took_s=took_s, now_us=now_us)
+        self._metrics.add(outcome, messages=len(items), took_s=took_s, now_us=now_us, skews_us=self._skews.measured())
         deliveries = (item.message.delivery for item in items)
         self._subscriber.acknowledge(delivery for delivery in deliveries if delivery is not None)
         self._subscriber.tell(outcome.messages())
-        self._overtaken = self._settings.share is not None
+        if len(self._links) > 1 or self._settings.share is not None:
+            self._told_once.set()
         return True
 
     def _tell_all(self, connection: Connection) -> bool:
@@ -184,49 +212,13 @@ class Ingest:
         self._subscriber.tell((store, agent, committed) for (store, agent), committed in messages)
         return True
 
-    def _in_database(self, act: Callable[[Connection], T]) -> T | None:
-        """Do something in the database, again and again while that may help; None when told to stop first."""
-        delay_s = RETRY_FIRST_S
-        while True:
-            try:
-                try:
-                    return act(self._connect())
-                except psycopg.Error as error:
-                    raise explain(error) from error
-            except Retry as reason:
-                log.warning("%s; nothing is lost, trying again", reason)
-                self._disconnect()
-            self._stop.wait(delay_s)
-            delay_s = min(RETRY_LIMIT_S, delay_s * 2)
-            if self._stop.is_set() or not wait_for_database(
-                self._settings.dsn, log, self._stop, application=APPLICATION
-            ):
-                return None
-
-    def _connect(self) -> Connection:
-        """The connection; a new one first ends the sessions of those that were lost, and with them their locks."""
-        if self._connection is None:
-            self._connection = connect(
-                self._settings.dsn,
-                application=APPLICATION,
-                autocommit=True,
-                silence_s=self._settings.database_silence_s,
-            )
-            if ended := end_sessions(self._connection, self._sessions):
-                log.info("ended %d sessions at the database whose connections were lost", ended)
-            self._sessions = [own_session(self._connection)]
-        return self._connection
-
-    def _disconnect(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
     def _log_counters(self, *, force: bool = False) -> None:
         period_s = time.monotonic() - self._counted_s
-        if period_s >= COUNTERS_S or (force and self._counters.messages):
-            if self._counters.messages:
-                level = logging.WARNING if self._counters.quarantined else logging.INFO
-                log.log(level, "%s", self._counters.line(period_s))
-            self._counters = Counters()
-            self._counted_s += period_s
+        if period_s < COUNTERS_S and not force:
+            return
+        with self._counting:
+            counted, self._counters = self._counters, Counters()
+        self._counted_s += period_s
+        if counted.messages:
+            level = logging.WARNING if counted.quarantined else logging.INFO
+            log.log(level, "%s", counted.line(period_s))

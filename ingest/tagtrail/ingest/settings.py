@@ -43,6 +43,9 @@ class IngestSettings(Struct, frozen=True, kw_only=True):
     ] = None
     flush_s: Annotated[float, Meta(description="Longest time that a batch waits for others to be written with.")] = 0.25
     flush_reads: Annotated[int, Meta(description="Reads after which a transaction takes no further batch.")] = 50_000
+    writers: Annotated[
+        int, Meta(description="Transactions at once; two keep the database busy while the next rows are made ready.")
+    ] = 2
     inflight_messages: Annotated[
         int, Meta(description="Most messages in memory; beyond, the broker has to wait until the database is faster.")
     ] = 1_000
@@ -90,6 +93,8 @@ class IngestSettings(Struct, frozen=True, kw_only=True):
             found.append(f"flush_s {self.flush_s:g}: 0 to 60 allowed")
         if not 1 <= self.flush_reads <= 10_000_000:
             found.append(f"flush_reads {self.flush_reads}: 1 to 10000000 allowed")
+        if not 1 <= self.writers <= 16:
+            found.append(f"writers {self.writers}: 1 to 16 allowed")
         if not 1 <= self.inflight_messages <= 65_535:
             found.append(f"inflight_messages {self.inflight_messages}: 1 to 65535 allowed")
         if not 1 <= self.database_silence_s <= 86_400:

@@ -1,4 +1,4 @@
-"""The connection to the MQTT broker: a thread that keeps it, reads messages, and says which are done with.
+"""The connection to the MQTT broker: a thread that keeps it, takes messages, and says which are done with.
 
 Each connection gets a client of its own. A message id counts within one connection, so what came over an old one is
 never acknowledged over a new one: the broker sends it again, and the ledger knows it.
@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterable
 from functools import partial
-from typing import Final
+from typing import Final, cast
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
@@ -22,7 +22,7 @@ from tagtrail.hardware.mqtt_address import MqttAddress, parse_mqtt_address, tls_
 from tagtrail.hardware.wire import Committed, committed_topic, encode, reads_topic, status_topic
 from tagtrail.ingest.clocks import time_answer
 from tagtrail.ingest.inbox import Inbox
-from tagtrail.ingest.intake import Delivery, Message, read_messages
+from tagtrail.ingest.intake import Delivery, Message
 from tagtrail.ingest.settings import IngestSettings
 from tagtrail.ingest.tap import TappedClient
 from tagtrail.ingest.vendor import vendor_topic
@@ -37,12 +37,12 @@ RETRY_LIMIT_S: Final = 10.0
 SETTLED_S: Final = 10.0
 """A connection that lasted this long worked; one that broke sooner is retried ever more slowly."""
 PUT_S: Final = 0.2
-TOGETHER: Final = 64
-"""Most messages read as one: numpy's price for a call is paid once for all."""
+PAUSE_S: Final = 0.004
+"""After messages came, so that the next ones come several at a time: each look at the socket costs like a message."""
 
 
 class Subscriber:
-    """Puts what the broker sends into an inbox, read but not yet acknowledged.
+    """Puts what the broker sends into an inbox, not yet acknowledged.
 
     A full inbox stops the reading, and so the broker: by its window of unacknowledged messages (Mosquitto's
     ``max_inflight_messages``), else by TCP.
@@ -65,7 +65,7 @@ class Subscriber:
         self._clock = parse_clock(settings.clock)
         self._received = received
         self._messages: list[Message] = []
-        self._client: mqtt.Client | None = None
+        self._client: TappedClient | None = None
         self._connection = 0
         self._closed = threading.Event()
         self._stopping = threading.Event()
@@ -101,9 +101,7 @@ class Subscriber:
         client, connection = self._client, self._connection
         if client is None:
             return
-        for delivery in deliveries:
-            if delivery.connection == connection:
-                client.ack(delivery.mid, 1)
+        client.acknowledge([delivery.mid for delivery in deliveries if delivery.connection == connection])
 
     def tell(self, messages: Iterable[tuple[str, str, Committed]]) -> None:
         """Tell agents (store, agent, message) what the database has; nobody hears it while there is no connection."""
@@ -151,13 +149,14 @@ class Subscriber:
             self._client = None
 
     def _hand_over(self) -> None:
-        for begin in range(0, len(self._messages), TOGETHER):
-            items = read_messages(self._messages[begin : begin + TOGETHER])
-            while not self._closed.is_set() and not self._received.put(items, PUT_S):
-                pass
+        if not self._messages:
+            return
+        while not self._closed.is_set() and not self._received.put(self._messages, PUT_S):
+            pass
         self._messages = []
+        self._stopping.wait(PAUSE_S)
 
-    def _new_client(self) -> mqtt.Client:
+    def _new_client(self) -> TappedClient:
         settings = self._settings
         client = TappedClient(
             CallbackAPIVersion.VERSION2,
@@ -193,7 +192,7 @@ class Subscriber:
             self._refused = f"it refuses us ({reason}); check mqtt_user and mqtt_password"
             return
         self._connection += 1
-        self._client = client
+        self._client = cast("TappedClient", client)  # we make no other
         prefix = "" if self._settings.share is None else f"$share/{self._settings.share}/"
         stores = self._settings.stores
         topics = [topic(store, "+") for store in stores for topic in (reads_topic, status_topic)]

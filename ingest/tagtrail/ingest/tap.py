@@ -8,7 +8,8 @@ Format: MQTT 3.1.1, 2.2 (fixed header), 3.3 (PUBLISH).
 
 import socket
 import ssl
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Sequence
 from typing import Final, cast
 
 import paho.mqtt.client as mqtt
@@ -19,6 +20,7 @@ Take = Callable[[bytes, bytes, int | None], None]
 RECEIVE_BYTES: Final = 1024 * 1024
 LENGTH_BYTES: Final = 4
 _PUBLISH: Final = 0x30
+_PUBACK: Final = struct.Struct("!BBH")
 
 
 class Tap:
@@ -118,6 +120,12 @@ class TappedClient(mqtt.Client):
     """paho's client with a tap; should paho's way of making sockets change, ``on_message`` gets what is published."""
 
     take: Take
+
+    def acknowledge(self, mids: Sequence[int]) -> None:
+        """Confirm messages of QoS 1 (MQTT 3.1.1, 3.4) as one packet of paho's, which sends each alone."""
+        if mids:
+            acks = b"".join(_PUBACK.pack(mqtt.PUBACK, _PUBACK.size - 2, mid) for mid in mids)
+            self._packet_queue(mqtt.PUBACK, acks, mids[-1], 1)
 
     def _create_socket(self) -> Tap:
         return Tap(cast("socket.socket", super()._create_socket()), self.take)

@@ -95,21 +95,17 @@ class Writer:
 
     Args:
         known: Which stores and readers are let in; None lets all in.
+        skews: Of the agents' clocks, where other writers measure too.
     """
 
-    def __init__(self, known: Known | None = None) -> None:
+    def __init__(self, known: Known | None = None, skews: Skews | None = None) -> None:
         self._stores = store_names()
         self._antennas = antenna_names()
         self._tags = TagIds()
         self._partitions = Partitions()
-        self._skews = Skews()
+        self._skews = Skews() if skews is None else skews
         self._known = known
         self._copier = Copier("tag_read", READ_COLUMNS)
-
-    @property
-    def skews_us(self) -> dict[tuple[str, str], int]:
-        """How much later it is here than on the clock of an agent's machine, by store and agent."""
-        return self._skews.measured()
 
     def write(self, connection: Connection, items: Sequence[Item]) -> Outcome:
         """Commit these messages; when this returns, they may be acknowledged.
