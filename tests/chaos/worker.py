@@ -93,10 +93,10 @@ class Worker:
         self._child = None
         self._again_s = time.monotonic() + pause_s
 
-    def stop(self) -> int:
-        """End it in order; returns its exit code."""
+    def stop(self, limit_s: float = 30.0) -> int:
+        """End it in order; returns its exit code, that of a kill where it takes longer."""
         assert self._child is not None, f"{self.name} does not run"
-        code = process.stop(self._child, self._stop_signal, 30.0)
+        code = process.stop(self._child, self._stop_signal, limit_s)
         self._child, self._again_s = None, float("inf")
         return code
 

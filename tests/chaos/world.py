@@ -287,7 +287,7 @@ class World:
         if self.analytics is not None:
             self.wait(self._analysed, "analytics comes to the end", limit_s)
         for worker in [*self.edges.values(), self.ingest, *([self.analytics] if self.analytics else [])]:
-            _end(worker)
+            _end(worker, limit_s)  # analytics estimates first what it has put off
             self.workers.remove(worker)
         with connect(self.database.dsn, autocommit=True) as connection:
             verdict = judge(connection, STORE, self._evidence())
@@ -389,8 +389,8 @@ class World:
         return {"mqtt": self.ingest_network.url, "dsn": dsn, **self._ingest_more}
 
 
-def _end(worker: Worker) -> None:
-    code = worker.stop()
+def _end(worker: Worker, limit_s: float = 30.0) -> None:
+    code = worker.stop(limit_s)
     assert code == 0, f"{worker.name} ended with {code}:\n{worker.log[-3000:]}"
 
 
