@@ -14,6 +14,7 @@ import threading
 import time
 import tty
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +23,11 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
+from tagtrail.hardware.clock import ScaledClock
 from tagtrail.hardware.protocols import load_family
 from tagtrail.hardware.protocols.interface import ReaderModel, TagSeen
 from tagtrail.hardware.reads import TagRead
+from tagtrail.hardware.store import Store
 from tagtrail.hardware.wire import (
     AgentStatus,
     Committed,
@@ -39,6 +42,7 @@ from tagtrail.hardware.wire import (
     time_topic,
     unpack_reads,
 )
+from tagtrail.simulator.layouts import store_toml
 
 if TYPE_CHECKING:
     from fixture_mqtt import MqttBroker
@@ -274,6 +278,34 @@ from tagtrail.edge.settings import EdgeSettings
 logging.basicConfig(level="INFO", format="%(levelname)s %(message)s")
 sys.exit(run(msgspec.json.decode(sys.argv[1], type=EdgeSettings)))
 """
+
+
+@contextmanager
+def running_edge(store: Store, folder: Path, mqtt: str, clock: ScaledClock, ports: str | None) -> Iterator[None]:
+    """The edge as it runs in a shop; ends it in good order."""
+    (folder / "store.toml").write_text(store_toml(store))
+    settings = {
+        "store": str(folder / "store.toml"),
+        "ports": ports,
+        "mqtt": mqtt,
+        "spool": str(folder / "spool.sqlite"),
+        "window_s": 0.0,
+        "batch_s": 0.05,
+        "status_s": 0.5,
+        "resend_s": 1.0,
+        "clock": clock.text(),
+    }
+    with (folder / "edge.log").open("wb") as log:
+        process = subprocess.Popen([sys.executable, "-c", SERVE, json.dumps(settings)], stderr=log)
+    try:
+        yield
+        process.terminate()
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+        print((folder / "edge.log").read_text())
+
 
 STORE_FILE = """
 [store]

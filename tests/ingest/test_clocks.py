@@ -1,11 +1,13 @@
 """What ingest makes of the agents' clocks. Pure."""
 
+import sys
+
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fixture_agent import FakeAgent, stored
+from fixture_agent import FakeAgent, in_threads, stored
 from tagtrail.hardware.wire import TIME_MAX_US, TIME_MIN_US, AgentStatus, decode_time_answer, encode, with_first
 from tagtrail.ingest.clocks import AHEAD_US, BEHIND_US, MEASURED_US, RIGHT, ClockNote, Skews, note_clock, time_answer
 from tagtrail.ingest.database.connection import Connection
@@ -119,3 +121,24 @@ def test_what_lies_beyond_a_gap_is_told(connection: Connection) -> None:
     items = [read_message(Message(AGENT.topic, AGENT.payload(seq))) for seq in (4, 7)]
     ((*_, told),) = writer.write(connection, items).messages()
     assert (told.seq, told.beyond) == (9, [])
+
+
+def test_several_writers_measure_at_once() -> None:
+    skews = Skews()
+    interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+
+    def measure(writer: int) -> None:
+        for round_ in range(60):
+            for number in range(100):
+                status = AgentStatus(
+                    v=1, agent=f"edge-{number}-{round_}", state="online", time_us=1, wall_us=NOW_US - writer - number
+                )
+                skews.measure("riverside", status, NOW_US + round_)
+            skews.measured()
+
+    try:
+        in_threads(2, measure)
+    finally:
+        sys.setswitchinterval(interval_s)
+    assert len(skews.measured()) == 6_000

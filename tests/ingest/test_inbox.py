@@ -49,6 +49,6 @@ def test_it_waits_for_more_only_while_more_comes() -> None:
     begun_s = time.monotonic()
     taken: list[Message] = []
     while len(taken) < 3:
-        taken += inbox.take(64, timeout_s=30, quiet_s=0.05)
+        taken += inbox.take(64, timeout_s=30, quiet_s=0.05, longest_s=30)
     assert taken == [message(number) for number in range(3)]
     assert time.monotonic() - begun_s < 30

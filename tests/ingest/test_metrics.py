@@ -74,6 +74,7 @@ def test_a_running_service_serves_them(schema: str, mqtt_broker: MqttBroker, ing
         assert f"metrics cannot be served at 127.0.0.1:{port}" in ingest.log
     ingest.start(dsn=schema, mqtt=mqtt_broker.url, metrics_port=port)
     ingest.wait_connected()
+    wait_until(lambda: get(port)["tagtrail_ingest_database_connected"] == {(): 1}, "all writers are there")
     agents = Agents(mqtt_broker.host, mqtt_broker.port)
     try:
         for seq in (1, 2, 2, 3):

@@ -1,13 +1,17 @@
 """What is published goes one way, all other packets the other, wherever the network cuts the stream."""
 
 import socket
+import ssl
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fixture_tls import make_certificates
 from tagtrail.ingest.tap import Tap
 
 Published = tuple[bytes, bytes, int | None]
@@ -78,3 +82,21 @@ def test_garbage_is_left_to_paho(pair: tuple[socket.socket, socket.socket], garb
     tap = Tap(pair[0], lambda *_: pytest.fail("taken"))
     pair[1].sendall(garbage)
     assert tap.recv(100) == garbage
+
+
+def test_many_records_of_tls_come_at_one_call(tmp_path: Path) -> None:
+    make_certificates(tmp_path)
+    inside = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    inside.load_cert_chain(tmp_path / "server.crt", tmp_path / "server.key")
+    outside = ssl.create_default_context(cafile=str(tmp_path / "ca.crt"))
+    ours, theirs = socket.socketpair()
+    with ThreadPoolExecutor(1) as executor:
+        shaken = executor.submit(inside.wrap_socket, theirs, server_side=True)
+        with outside.wrap_socket(ours, server_hostname="127.0.0.1") as client, shaken.result(10) as server:
+            for number in range(1, 51):
+                server.sendall(publish(b"topic", b"payload", number))  # a record each
+            client.settimeout(0)
+            taken: list[Published] = []
+            with pytest.raises(BlockingIOError):
+                Tap(client, lambda *published: taken.append(published)).recv(1)
+            assert [mid for _, _, mid in taken] == list(range(1, 51))

@@ -1,6 +1,7 @@
 """Scenarios into files: what is in them, that they agree with each other, and that a seed says everything."""
 
 import dataclasses
+import resource
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from tagtrail.simulator.truth import (
     TRUTH_SCHEMA,
     VISITS_SCHEMA,
     Summary,
+    begin,
 )  # fmt: skip
 
 MINUTES = 6.0
@@ -162,6 +164,47 @@ def test_what_cannot_be_written_is_told_by_name(store: Store, tmp_path: Path) ->
     for out in ("taken", "taken/below", "out"):
         with pytest.raises(FaultsError, match=f"{out}: cannot be written: "):
             simulate_to_files(scenario, tmp_path / out)
+
+
+def test_a_full_disk_is_one_clear_message(store: Store, tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        with pytest.raises(FaultsError, match="out: cannot be written: "):
+            simulate_to_files(scenario_of(store, tmp_path), tmp_path / "out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list((tmp_path / "out").glob("*.p*"))
+
+
+def test_a_chain_that_is_stopped_leaves_nothing_of_an_earlier_run(tmp_path: Path) -> None:
+    start = load_scenario(scenario_path("chain-month")).shops[0].start.replace(hour=10, minute=5)
+    chain = load_scenario(scenario_path("chain-month"), {"minutes": 2.0, "start": start})
+    chain = dataclasses.replace(chain, shops=chain.shops[:2])
+    first, second = (tmp_path / shop.store.id for shop in chain.shops)
+    for folder in (first, second):
+        folder.mkdir()
+        for name in ("summary.json", "truth.parquet", "reads.parquet.part"):
+            (folder / name).write_text("old")
+    asked = iter([False] * 2)
+    assert len(simulate_to_files(chain, tmp_path, stop=lambda: next(asked, True))) == 1
+    assert (first / "summary.json").exists()
+    assert not [file for file in second.rglob("*") if file.is_file()]
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_a_replay_leaves_the_recording_alone_that_lies_in_its_folder(tmp_path: Path) -> None:
+    for name in ("reads.parquet", "labels.parquet"):
+        (tmp_path / name).touch()
+    begin(tmp_path, ["labels"])
+    assert [file.name for file in tmp_path.iterdir()] == ["reads.parquet"]
+
+
+def test_nothing_was_bought_before_the_run(tables: dict[str, pd.DataFrame]) -> None:
+    purchases = tables["purchases"]
+    assert len(purchases)
+    assert purchases["time"].min() >= pd.Timestamp("2026-03-14T10:00:00Z")
+    assert set(purchases["person"]) <= set(tables["people"]["person"])
 
 
 @pytest.mark.parametrize("path", shipped(), ids=lambda path: path.stem)

@@ -107,6 +107,8 @@ def test_a_person_can_set_things_beside_the_file(tmp_path: Path, store: Store) -
     [
         ("minutes = -1", 4, "minutes = -1: expected float > 0"),
         ("seed = 1.5", 4, "seed = 1.5: expected int"),
+        ("[[fault]]\nkind = 'antenna'\nloss_db = 'much'", 6, "loss_db = 'much': expected float, got str"),
+        ("[[layout]]\nvalid_from = 2026-03-11", 5, "expected date and time such as 2026-03-14T10:00:00, got date"),
         ("sed = 1", 4, "unknown key 'sed'; did you mean 'seed'?"),
         ('like = "nowhere"', 4, "like: there is no file"),
         ("[calendar]\nshoppers_per_day = -5", 5, "[calendar]: shoppers_per_day = -5: expected float >= 0"),

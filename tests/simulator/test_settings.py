@@ -1,7 +1,9 @@
 """What a person can set."""
 
 import re
+import signal
 import tomllib
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 from tagtrail.hardware.clock import ScaledClock, WallClock
 from tagtrail.hardware.errors import FaultsError, GiveUp
 from tagtrail.hardware.store import load_store
+from tagtrail.simulator import service
 from tagtrail.simulator.scenario import ScenarioFile, load_scenario, scenario_path, store_path
 from tagtrail.simulator.service import run_scenarios, run_simulate
 from tagtrail.simulator.settings import RecordSettings, ReplaySettings, ScenariosSettings, SimulateSettings, clock_of
@@ -106,3 +109,46 @@ def test_replay_knows_its_formats_and_needs_a_place() -> None:
 def test_recording_lasts_as_long_as_is_said() -> None:
     assert RecordSettings(store="s", out="o").faults() == []
     assert "must be a number from 0" in RecordSettings(store="s", out="o", minutes=-1).faults()[0]
+
+
+def test_a_year_that_no_store_has_is_a_fault_of_the_option() -> None:
+    assert SimulateSettings(out="x", start="0026-03-14").faults() == [
+        "start '0026-03-14': the year 26 is not from 1970 to 2199"
+    ]
+
+
+def test_a_run_while_the_store_is_closed_says_so_and_how_to_mend_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, keep_signals: None
+) -> None:
+    assert run_simulate(SimulateSettings(scenario="counter-move", minutes=2, out=str(tmp_path))) == 0
+    assert "no shopper comes in the 2 minutes from 2026-03-09 00:00" in caplog.text
+    assert "open from 10:00 to 22:00; try --start 2026-03-09T10:00:00" in caplog.text
+    caplog.clear()
+    settings = SimulateSettings(scenario="hard-store", minutes=2, start="2026-03-11T20:30", out=str(tmp_path))
+    assert run_simulate(settings) == 0
+    assert "try --start 2026-03-12T10:00:00" in caplog.text
+
+
+def test_a_run_in_opening_hours_needs_no_word(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, keep_signals: None
+) -> None:
+    assert run_simulate(SimulateSettings(scenario="hard-store", minutes=2, out=str(tmp_path))) == 0
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+
+
+def test_who_stops_a_run_is_told_how_far_it_came(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, keep_signals: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter([False] * 4)
+    monkeypatch.setattr(service, "_stop_on_signal", lambda: lambda: next(answers, True))
+    assert run_simulate(SimulateSettings(scenario="hard-store", out=str(tmp_path))) == 0
+    assert re.search(r"stopped: corner after \d\.0 of 600 minutes; what is in .* is complete up to there", caplog.text)
+
+
+@pytest.fixture
+def keep_signals() -> Iterator[None]:
+    """A run takes the signals of its process."""
+    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in kept.items():
+        signal.signal(number, handler)

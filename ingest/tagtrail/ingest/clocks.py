@@ -1,5 +1,6 @@
 """What ingest knows of the agents' clocks: tells them the time, measures how far they are off, marks what is wrong."""
 
+import threading
 from collections import deque
 from typing import Final, NamedTuple
 
@@ -74,9 +75,13 @@ def time_answer(topic: str, payload: bytes, now_us: int) -> tuple[str, bytes] | 
 
 
 class Skews:
-    """How much later it is here than on the clocks of the agents' machines, from the statuses they send."""
+    """How much later it is here than on the clocks of the agents' machines, from the statuses they send.
+
+    May be used by several threads.
+    """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._seen: dict[tuple[str, str], deque[tuple[int, int]]] = {}
 
     def measure(self, store: str, status: AgentStatus, received_us: int) -> int | None:
@@ -85,14 +90,16 @@ class Skews:
             return None
         skew_us = max(-SKEW_MAX_US, min(received_us - status.wall_us, SKEW_MAX_US))
         # Kept are those that may still become the least: each is greater than all before it.
-        seen = self._seen.setdefault((store, status.agent), deque())
-        while seen and (seen[0][0] < received_us - MEASURED_US or seen[0][0] > received_us):
-            seen.popleft()
-        while seen and seen[-1][1] >= skew_us:
-            seen.pop()
-        seen.append((received_us, skew_us))
-        return seen[0][1]
+        with self._lock:
+            seen = self._seen.setdefault((store, status.agent), deque())
+            while seen and (seen[0][0] < received_us - MEASURED_US or seen[0][0] > received_us):
+                seen.popleft()
+            while seen and seen[-1][1] >= skew_us:
+                seen.pop()
+            seen.append((received_us, skew_us))
+            return seen[0][1]
 
     def measured(self) -> dict[tuple[str, str], int]:
         """Microseconds per store and agent, as measured last."""
-        return {agent: seen[0][1] for agent, seen in self._seen.items()}
+        with self._lock:
+            return {agent: seen[0][1] for agent, seen in self._seen.items()}

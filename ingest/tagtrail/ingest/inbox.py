@@ -40,11 +40,18 @@ class Inbox:
             self._changed.notify_all()
             return True
 
-    def take(self, most: int, timeout_s: float, quiet_s: float = 0.0) -> list[Message]:
-        """Take messages in order: up to ``most``, fewer where ``quiet_s`` or the time passes without a further one."""
-        until_s = time.monotonic() + timeout_s
+    def take(self, most: int, timeout_s: float, quiet_s: float = 0.0, longest_s: float = 0.0) -> list[Message]:
+        """Take messages in order.
+
+        Args:
+            most: Up to so many.
+            timeout_s: How long the first one is waited for.
+            quiet_s: Further ones are waited for as long as they come no further apart than this.
+            longest_s: Nor longer than this after the first one.
+        """
         with self._changed:
             self._changed.wait_for(lambda: self._messages, timeout_s)
+            until_s = time.monotonic() + longest_s
             while 0 < (there := len(self._messages)) < most:
                 wait_s = min(quiet_s, until_s - time.monotonic())
                 if wait_s <= 0 or not self._changed.wait_for(lambda: len(self._messages) > there, wait_s):

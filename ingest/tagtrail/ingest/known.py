@@ -6,6 +6,7 @@ database without any store file takes everything.
 """
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -30,7 +31,7 @@ SELECT layout_id, store, document FROM store_layout JOIN store USING (store_id) 
 
 
 class Known:
-    """Remembers the readers of each store, of all versions of its store file.
+    """Remembers the readers of each store, of all versions of its store file; for all writers.
 
     Args:
         now_s: A clock that goes on steadily.
@@ -38,6 +39,7 @@ class Known:
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
         self._now_s = now_s
+        self._lock = threading.Lock()
         self._looked_s = -LOOK_S
         self._layouts: list[int] = []
         self._readers: dict[str, set[str]] = {}
@@ -46,7 +48,10 @@ class Known:
 
     def sift(self, connection: Connection, items: Sequence[Item]) -> list[Item]:
         """The items, those of unknown stores and readers rejected."""
-        chosen = list(items)
+        with self._lock:
+            return self._sift(connection, list(items))
+
+    def _sift(self, connection: Connection, chosen: list[Item]) -> list[Item]:
         if self._knows_all(chosen):
             return chosen
         now_s = self._now_s()

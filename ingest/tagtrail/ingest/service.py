@@ -16,13 +16,14 @@ from tagtrail.ingest.counters import Counters
 from tagtrail.ingest.database.connection import Connection, wait_for_database
 from tagtrail.ingest.database.link import Link
 from tagtrail.ingest.database.migrate import check_schema
-from tagtrail.ingest.inbox import Inbox
+from tagtrail.ingest.inbox import BYTES_MAX, Inbox
 from tagtrail.ingest.intake import Item, read_messages
 from tagtrail.ingest.known import Known
 from tagtrail.ingest.metrics import Metrics
 from tagtrail.ingest.settings import IngestSettings
 from tagtrail.ingest.subscriber import Subscriber
 from tagtrail.ingest.tuning import tune_process
+from tagtrail.ingest.turns import Turn, Turns
 from tagtrail.ingest.upkeep import Upkeep
 from tagtrail.ingest.writer import Writer
 
@@ -37,6 +38,8 @@ ENOUGH_READS: Final = 10_000
 TOGETHER: Final = 64
 """Most messages read as one: numpy's price for a call is paid once for all."""
 COUNTERS_S: Final = 10.0
+RETELL_S: Final = 5.0
+"""An agent of which nothing more comes is told the last word after this time, however much others send."""
 
 
 def run(settings: IngestSettings) -> int:
@@ -80,6 +83,8 @@ class Ingest:
         self._clock = parse_clock(settings.clock)
         self._received = Inbox(settings.inflight_messages)
         self._gathering = threading.Lock()
+        self._turns = Turns()
+        self._known = Known()
         self._subscriber = Subscriber(settings, self._received)
         self._links = [
             Link(settings.dsn, application=APPLICATION, silence_s=settings.database_silence_s, stop=stop)
@@ -90,9 +95,10 @@ class Ingest:
         self._counting = threading.Lock()
         self._counters = Counters()
         self._counted_s = time.monotonic()
-        self._writing = Counter[Link]()
-        self._told_once = threading.Event()
-        """Perhaps another writer told the agents more, and we told them less after that."""
+        self._writing = Counter(dict.fromkeys(self._links, 0))
+        self._told: set[tuple[str, str]] = set()
+        """Agents to tell again: perhaps another writer told them more, and we told them less after that."""
+        self._retold_s = time.monotonic()
         self._failure: BaseException | None = None
         self._metrics = Metrics(
             waiting=lambda: len(self._received) + self._writing.total(),
@@ -143,51 +149,58 @@ class Ingest:
 
     def _write_until_stop(self, link: Link) -> None:
         try:
-            self._write(link, Writer(Known(), self._skews))
+            self._write(link, Writer(self._known, self._skews))
         except BaseException as error:  # noqa: BLE001 - it is raised again in the thread that runs the service
             self._failure = error
             self._stop.set()
 
     def _write(self, link: Link, writer: Writer) -> None:
+        link.do(lambda _connection: True)  # so that it shows whether the database is there, before anything comes
         while not self._stop.is_set():
             if self._subscriber.renewed.is_set():
                 self._subscriber.renewed.clear()
                 # Agents may have missed what was said while there was no connection, or before we were killed.
                 link.do(self._tell_all)
-            items = self._gather()
-            self._flush(link, writer, items)
-            if not items and self._told_once.is_set():
-                self._told_once.clear()
-                link.do(self._tell_all)
-        while items := self._gather():
-            if not self._flush(link, writer, items):
+            items, turn = self._gather()
+            self._flush(link, writer, items, turn)
+            if self._told and (not items or time.monotonic() - self._retold_s >= RETELL_S):
+                self._tell_again(link)
+        while True:
+            items, turn = self._gather()
+            if not self._flush(link, writer, items, turn) or not items:
                 return
 
-    def _gather(self) -> list[Item]:
-        """Messages for one transaction, in one writer at a time.
+    def _gather(self) -> tuple[list[Item], Turn]:
+        """Messages for one transaction, in one writer at a time, and its turn, which has to be taken.
 
         What comes within ``flush_s``, at most about ``flush_reads`` reads. Where many are there already, none is waited
         for: what comes while they are written makes the next transaction.
         """
         items: list[Item] = []
-        rows = 0
+        rows = size = 0
+        left_s = self._settings.flush_s
+        most = self._settings.inflight_messages
         with self._gathering:
-            deadline_s = time.monotonic() + IDLE_S
-            while rows < self._settings.flush_reads and len(items) < self._settings.inflight_messages:
-                wait_s = 0.0 if self._stop.is_set() or rows >= ENOUGH_READS else max(0.0, deadline_s - time.monotonic())
-                messages = self._received.take(TOGETHER, min(QUIET_S, wait_s) if items else wait_s, QUIET_S)
-                if not messages:
-                    break
-                if not items:
-                    deadline_s = time.monotonic() + self._settings.flush_s
+            while rows < self._settings.flush_reads and len(items) < most and size < BYTES_MAX:
+                waits = not self._stop.is_set() and rows < ENOUGH_READS
+                begun_s = time.monotonic()
+                messages = self._received.take(
+                    TOGETHER, IDLE_S if waits and not items else 0.0, QUIET_S, left_s if waits else 0.0
+                )
                 items += read_messages(messages)
+                if len(messages) < TOGETHER:
+                    break
                 rows = sum(item.rows for item in items)
-        return items
+                size += sum(len(message.payload) for message in messages)
+                left_s = max(0.0, left_s - (time.monotonic() - begun_s))
+            return items, self._turns.next(items)
 
-    def _flush(self, link: Link, writer: Writer, items: list[Item]) -> bool:
+    def _flush(self, link: Link, writer: Writer, items: list[Item], turn: Turn) -> bool:
         """Have messages written, and say so; False where the database did not take them before the stop."""
-        if not items:
-            return True
+        with turn.taken():
+            return not items or self._flush_now(link, writer, items)
+
+    def _flush_now(self, link: Link, writer: Writer, items: list[Item]) -> bool:
         begun_s = time.monotonic()
         self._writing[link] = len(items)
         outcome = link.do(lambda connection: writer.write(connection, items))
@@ -204,12 +217,23 @@ class Ingest:
         self._subscriber.acknowledge(delivery for delivery in deliveries if delivery is not None)
         self._subscriber.tell(outcome.messages())
         if len(self._links) > 1 or self._settings.share is not None:
-            self._told_once.set()
+            with self._counting:
+                self._told |= outcome.committed.keys()
         return True
 
+    def _tell_again(self, link: Link) -> None:
+        with self._counting:
+            told, self._told = self._told, set()
+            self._retold_s = time.monotonic()
+        link.do(lambda connection: self._tell(connection, told))
+
     def _tell_all(self, connection: Connection) -> bool:
+        return self._tell(connection, None)
+
+    def _tell(self, connection: Connection, agents: set[tuple[str, str]] | None) -> bool:
+        """Tell these agents what is complete by now; None: all."""
         messages = ledger.latest(connection).items()
-        self._subscriber.tell((store, agent, committed) for (store, agent), committed in messages)
+        self._subscriber.tell((*agent, committed) for agent, committed in messages if agents is None or agent in agents)
         return True
 
     def _log_counters(self, *, force: bool = False) -> None:

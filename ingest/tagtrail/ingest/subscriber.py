@@ -9,7 +9,6 @@ import random
 import threading
 import time
 from collections.abc import Iterable
-from functools import partial
 from typing import Final, cast
 
 import paho.mqtt.client as mqtt
@@ -175,7 +174,10 @@ class Subscriber:
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
-        client.take = partial(self._on_published, client)
+        # Nothing of the client's may hold the client: its sockets would stay open until Python looks for cycles.
+        client.take = self._on_published
+        # Here, not when the broker has answered: its answer and what it kept for us may come in one piece.
+        self._connection += 1
         # Where this is set, `ack` and `publish` in another thread leave the socket to the thread that runs the loop.
         client.on_socket_register_write = lambda _client, _userdata, _socket: None
         return client
@@ -191,7 +193,6 @@ class Subscriber:
         if reason.is_failure:
             self._refused = f"it refuses us ({reason}); check mqtt_user and mqtt_password"
             return
-        self._connection += 1
         self._client = cast("TappedClient", client)  # we make no other
         prefix = "" if self._settings.share is None else f"$share/{self._settings.share}/"
         stores = self._settings.stores
@@ -213,21 +214,22 @@ class Subscriber:
             self._tell("connected to the broker", logging.INFO)
         self.renewed.set()
 
-    def _on_message(self, client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage) -> None:
+    def _on_message(self, _client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage) -> None:
         try:
             topic = message.topic.encode()
         except UnicodeDecodeError:
             topic = b"\xff"
-        self._on_published(client, topic, bytes(message.payload), message.mid if message.qos else None)
+        self._on_published(topic, bytes(message.payload), message.mid if message.qos else None)
 
-    def _on_published(self, client: mqtt.Client, name: bytes, payload: bytes, mid: int | None) -> None:
+    def _on_published(self, name: bytes, payload: bytes, mid: int | None) -> None:
         try:
             topic = name.decode()
         except UnicodeDecodeError:
             topic = "(not UTF-8)"
         now_us = self._clock.now_us()
         delivery = None if mid is None else Delivery(self._connection, mid)
-        if (answer := time_answer(topic, payload, now_us)) is not None:
+        client = self._client
+        if client is not None and (answer := time_answer(topic, payload, now_us)) is not None:
             client.publish(*answer)
         self._messages.append(Message(topic, payload, delivery, now_us))
 

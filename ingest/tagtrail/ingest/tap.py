@@ -46,7 +46,7 @@ class Tap:
             OSError: As the socket does.
         """
         if not self._rest:
-            received = self._sock.recv_into(self._received)
+            received = self._receive()
             if received == 0:
                 return b""
             self._unread += self._received[:received]
@@ -56,6 +56,19 @@ class Tap:
         data = bytes(self._rest[:buffer_size])
         del self._rest[:buffer_size]
         return data
+
+    def _receive(self) -> int:
+        """Fill the memory with what is there: TLS gives one record at a call, and brokers make one of each message."""
+        received = self._sock.recv_into(self._received)
+        while isinstance(self._sock, ssl.SSLSocket) and 0 < received < RECEIVE_BYTES:
+            try:
+                more = self._sock.recv_into(self._received[received:])
+            except OSError:  # nothing more; where it is worse, the next call says so
+                break
+            if more == 0:
+                break
+            received += more
+        return received
 
     def pending(self) -> int:
         """Bytes that no select tells of."""

@@ -10,7 +10,6 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from tagtrail.hardware.errors import FaultsError
 from tagtrail.simulator.layouts import store_toml
 from tagtrail.simulator.live.course import Course, Sightings
 from tagtrail.simulator.progress import Pace
@@ -27,6 +26,7 @@ from tagtrail.simulator.truth import (
     iso,
     texts,
     times,
+    writing,
 )
 
 BLOCK_CYCLES: Final = 240
@@ -38,26 +38,27 @@ log = logging.getLogger("tagtrail.simulate")
 def simulate_to_files(scenario: Scenario, out: Path, stop: Callable[[], bool] = lambda: False) -> list[Summary]:
     """Write every store of a scenario: into ``out``, a chain into ``out/STORE_ID`` each.
 
-    ``stop`` is asked at every block; a stopped simulation is complete up to there.
+    ``stop`` is asked at every block; a stopped simulation is complete up to there, and the stores of a chain that it
+    did not get to have no files.
 
     Raises:
         FaultsError: A folder or file cannot be written.
     """
     chain = len(scenario.shops) > 1
-    try:
-        return [
-            _simulate_shop(scenario.name, shop, out / shop.store.id if chain else out, stop)
-            for shop in scenario.shops
-            if not stop()
-        ]
-    except OSError as error:
-        raise FaultsError(str(out), [f"cannot be written: {error.strerror or error}"]) from None
+    folders = [out / shop.store.id if chain else out for shop in scenario.shops]
+    for folder in folders:
+        begin(folder)
+    return [
+        _simulate_shop(scenario.name, shop, folder, stop)
+        for shop, folder in zip(scenario.shops, folders, strict=True)
+        if not stop()
+    ]
 
 
 def _simulate_shop(name: str, shop: Shop, out: Path, stop: Callable[[], bool]) -> Summary:
     """Write all files of one store, the summary last."""
-    begin(out)
-    _write_layouts(shop, out)
+    with writing(out):
+        _write_layouts(shop, out)
     counts: Counter[str] = Counter({reader.id: 0 for layout in shop.layouts for reader in layout.store.reader})
     pace = Pace()
     with ExitStack() as files:

@@ -367,11 +367,23 @@ def _local(moment: datetime, zone: ZoneInfo) -> datetime:
     return moment.replace(tzinfo=zone) if moment.tzinfo is None else moment.astimezone(zone)
 
 
+_PLAIN_WORDS: Final = (
+    (" | null", ""),
+    ("datetime.datetime", "date and time"),
+    ("datetime.date", "date"),
+    ("datetime.time", "time of day"),
+    ("datetime", "date and time such as 2026-03-14T10:00:00"),
+)
+"""For msgspec's names of types that no TOML file knows."""
+
+
 class _Check(TomlCheck):
     """Values of a scenario: the ``Meta`` of a key describes what it means, so the reason is msgspec's."""
 
     def wrong_value(self, type_: object, key: str, raw: object, error: msgspec.ValidationError) -> str:
         reason = str(error).split(" - at `$")[0].replace("`", "")
+        for name, words in _PLAIN_WORDS:
+            reason = reason.replace(name, words)
         return f"{key} = {shown(raw)}: {reason[0].lower()}{reason[1:]}{did_you_mean(raw, choices_of(type_))}"
 
     def key_fault(self, key: str, reason: str) -> None:

@@ -3,7 +3,8 @@
 import logging
 import secrets
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 from typing import cast
@@ -18,11 +19,13 @@ from tagtrail.simulator.live.on_lines import simulate_on_lines
 from tagtrail.simulator.live.on_mqtt import Publishing, simulate_on_mqtt
 from tagtrail.simulator.live.record import record
 from tagtrail.simulator.live.vendor import Maker
+from tagtrail.simulator.presence import CYCLE_S
 from tagtrail.simulator.recordings import reads_parquet, uci_rfid_wearable
 from tagtrail.simulator.recordings.play_capture import replay_capture
 from tagtrail.simulator.recordings.replay import replay
-from tagtrail.simulator.scenario import load_scenario, scenario_path, shipped, store_path
+from tagtrail.simulator.scenario import Scenario, Shop, load_scenario, scenario_path, shipped, store_path
 from tagtrail.simulator.settings import RecordSettings, ReplaySettings, ScenariosSettings, SimulateSettings, clock_of
+from tagtrail.simulator.truth import Summary, span_s
 
 log = logging.getLogger("tagtrail.simulate")
 
@@ -42,6 +45,9 @@ def run_simulate(settings: SimulateSettings) -> int:
     out = Path(settings.out) if settings.out else None
     forever = settings.minutes == 0
     stop = _stop_on_signal()
+    if not forever:
+        for shop in scenario.shops:
+            _tell_if_closed(shop)
     if settings.publish is not None:
         target = MqttTarget(
             url=settings.publish, user=settings.mqtt_user, password=settings.mqtt_password, ca=settings.mqtt_ca
@@ -53,9 +59,9 @@ def run_simulate(settings: SimulateSettings) -> int:
             boot=f"simulated-{secrets.token_hex(6)}",
         )
         clock = clock_of(settings.clock, settings.speed)
-        simulate_on_mqtt(scenario, publishing=publishing, clock=clock, out=out, forever=forever, stop=stop)
+        summaries = simulate_on_mqtt(scenario, publishing=publishing, clock=clock, out=out, forever=forever, stop=stop)
     elif settings.destinations:
-        simulate_on_lines(
+        summaries = simulate_on_lines(
             scenario,
             make_line=settings.make_line,
             clock=clock_of(settings.clock, settings.speed),
@@ -66,9 +72,42 @@ def run_simulate(settings: SimulateSettings) -> int:
         )
     else:
         assert out is not None
-        for summary in simulate_to_files(scenario, out, stop):
+        summaries = simulate_to_files(scenario, out, stop)
+        for summary in summaries:
             log.info("%s: %d shoppers, %d reads in %s", summary.store, summary.shoppers, summary.reads_sent, out)
+    if not forever:
+        _tell_if_cut(scenario, summaries, out, stopped=stop())
     return 0
+
+
+def _tell_if_closed(shop: Shop) -> None:
+    """A run in which the store does not open once is seldom meant."""
+    calendar = shop.habits.calendar
+    opens = calendar.next_opening(shop.start)
+    if opens is not None and opens < shop.start + timedelta(minutes=shop.minutes):
+        return
+    next_time = "" if opens is None else f"; try --start {opens:%Y-%m-%dT%H:%M:%S}"
+    log.warning(
+        "%s: no shopper comes in the %g minutes from %s: the store is open from %s to %s%s",
+        shop.store.id, shop.minutes, f"{shop.start:%Y-%m-%d %H:%M}", calendar.opens, calendar.closes, next_time,
+    )  # fmt: skip
+
+
+def _tell_if_cut(scenario: Scenario, summaries: Sequence[Summary], out: Path | None, *, stopped: bool) -> None:
+    """Say how far a run came that was stopped before its end, and what there is of it."""
+    done = {summary.store: summary for summary in summaries}
+    cut, missing = [], []
+    for shop in scenario.shops:
+        summary = done.get(shop.store.id)
+        if summary is None:
+            missing.append(shop.store.id)
+        elif (length_s := span_s(summary)) < shop.minutes * 60 - CYCLE_S:
+            cut.append(f"{shop.store.id} after {length_s / 60:.1f} of {shop.minutes:g} minutes")
+    if not stopped or not (cut or missing):
+        return
+    where = f"; what is in {out} is complete up to there" if out else ""
+    rest = f"; nothing of {', '.join(missing)}" if missing else ""
+    log.warning("stopped: %s%s%s", ", ".join(cut) or "between two stores", where, rest)
 
 
 def run_scenarios(settings: ScenariosSettings) -> int:

@@ -12,7 +12,7 @@ from tagtrail.hardware.clock import Clock, ScaledClock, parse_clock
 from tagtrail.hardware.errors import GiveUp
 from tagtrail.simulator.live.lines import LineMaker, parse_tcp_address, pty_lines, tcp_lines
 from tagtrail.simulator.live.vendor import Maker
-from tagtrail.simulator.scenario import MINUTES_MAX
+from tagtrail.simulator.scenario import MINUTES_MAX, YEARS
 
 Format = Literal["uci-rfid-wearable", "capture", "reads"]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
@@ -95,11 +95,7 @@ class SimulateSettings(msgspec.Struct, frozen=True, kw_only=True):
             faults.append(f"maker {self.maker!r}: known are {' and '.join(MAKERS)}")
         if self.agents < 1:
             faults.append(f"agents {self.agents}: must be 1 or more")
-        try:
-            datetime.fromisoformat(self.start or "2026-03-14")
-        except ValueError:
-            faults.append(f"start {self.start!r}: expected ISO 8601, e.g. 2026-03-14T10:00:00")
-        return faults
+        return [*faults, *_start_faults(self.start)]
 
     def overrides(self) -> dict[str, object]:
         """What the scenario file is told otherwise."""
@@ -189,6 +185,16 @@ def clock_of(text: str, speed: float) -> Clock:
         return clock
     now_us = time.time_ns() // 1000
     return ScaledClock(now_us, now_us, speed)
+
+
+def _start_faults(start: str | None) -> list[str]:
+    try:
+        year = datetime.fromisoformat(start or "2026-03-14").year
+    except ValueError:
+        return [f"start {start!r}: expected ISO 8601, e.g. 2026-03-14T10:00:00"]
+    if not YEARS[0] <= year <= YEARS[1]:
+        return [f"start {start!r}: the year {year} is not from {YEARS[0]} to {YEARS[1]}"]
+    return []
 
 
 def _clock_faults(clock: str, speed: float = 1.0) -> list[str]:

@@ -4,8 +4,8 @@ Rows are written as they come, so that a long simulation needs no more memory th
 their names when they are complete. Everything is columns: no loop runs over rows.
 """
 
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -42,17 +42,36 @@ PEOPLE_SCHEMA: Final = schema(
 )
 PURCHASES_SCHEMA: Final = schema(time=TIME, person=pa.int32(), epc=TEXT, counter=TEXT, till=TEXT, amount=pa.float64())
 READS_SCHEMA: Final = schema(time=TIME, reader=TEXT, antenna=pa.int16(), epc=TEXT, rssi_dbm=pa.float32())
+TABLES: Final = ("truth", "visits_truth", "people", "purchases", "reads")
 ROWS_PER_GROUP: Final = 200_000
 
 
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Something is written in a folder.
+
+    Raises:
+        FaultsError: It cannot be: the disk is full, or somebody else's.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise FaultsError(str(folder), [f"cannot be written: {error.strerror or error}"]) from None
+
+
 class Table:
-    """A Parquet file in the making: columns come in pieces, the file is renamed to its name when it is complete."""
+    """A Parquet file in the making: columns come in pieces, the file is renamed to its name when it is complete.
+
+    Raises:
+        FaultsError: It cannot be written; every method raises it.
+    """
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self.rows = 0
         self._path, self._part = path, path.with_name(path.name + ".part")
         self._schema = schema
-        self._writer = pq.ParquetWriter(self._part, schema, compression="zstd")
+        with writing(path.parent):
+            self._writer = pq.ParquetWriter(self._part, schema, compression="zstd")
         self._pieces: list[pa.RecordBatch] = []
         self._waiting = 0
 
@@ -69,7 +88,8 @@ class Table:
         # Whole groups whatever the pieces: the same rows give the same bytes.
         rows = pa.Table.from_batches(self._pieces, schema=self._schema)
         whole = self._waiting - self._waiting % ROWS_PER_GROUP
-        self._writer.write_table(rows.slice(0, whole), row_group_size=ROWS_PER_GROUP)
+        with writing(self._path.parent):
+            self._writer.write_table(rows.slice(0, whole), row_group_size=ROWS_PER_GROUP)
         self._pieces = rows.slice(whole).to_batches()
         self._waiting -= whole
 
@@ -79,11 +99,22 @@ class Table:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
-            self._writer.write_table(pa.Table.from_batches(self._pieces, schema=self._schema))
-        self._writer.close()
-        if kind is None:
-            self._part.replace(self._path)
+        if kind is not None:
+            self._give_up()
+            return
+        try:
+            with writing(self._path.parent):
+                self._writer.write_table(pa.Table.from_batches(self._pieces, schema=self._schema))
+                self._writer.close()
+                self._part.replace(self._path)
+        except FaultsError:
+            self._give_up()
+            raise
+
+    def _give_up(self) -> None:
+        with suppress(OSError):  # what went wrong has been told
+            self._writer.close()
+        self._part.unlink(missing_ok=True)
 
 
 def times(time_us: Ints) -> Column:
@@ -270,23 +301,33 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     purchases: int | None = None
 
     def write(self, out: Path) -> None:
-        """Write ``summary.json`` into a folder, in one piece or not at all."""
+        """Write ``summary.json`` into a folder, in one piece or not at all.
+
+        Raises:
+            FaultsError: It cannot be written.
+        """
         part = out / "summary.json.part"
-        part.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")
-        part.replace(out / "summary.json")
+        with writing(out):
+            part.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n")
+            part.replace(out / "summary.json")
 
 
-def begin(out: Path) -> None:
-    """Make the folder, and take away the summary of an earlier run: it would speak of files that are written anew.
+def span_s(summary: Summary) -> float:
+    """Store time that a run has simulated, seconds."""
+    return (datetime.fromisoformat(summary.end) - datetime.fromisoformat(summary.start)).total_seconds()
+
+
+def begin(out: Path, tables: Sequence[str] = TABLES) -> None:
+    """Make the folder, and take away what an earlier run has left: who stops this one is to find no part of that one.
 
     Raises:
         FaultsError: The folder cannot be made or written to.
     """
-    try:
+    with writing(out):
         out.mkdir(parents=True, exist_ok=True)
-        (out / "summary.json").unlink(missing_ok=True)
-    except OSError as error:
-        raise FaultsError(str(out), [f"cannot be written: {error.strerror or error}"]) from None
+        for name in ("summary.json", *(f"{table}.parquet" for table in tables)):
+            for file in (out / name, out / f"{name}.part"):
+                file.unlink(missing_ok=True)
 
 
 def iso(time_us: int) -> str:

@@ -1,13 +1,8 @@
 """Faults on the whole way, through the real edge, a real broker and ingest: every read is in the database once."""
 
-import json
 import secrets
-import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -19,13 +14,12 @@ import psycopg
 import pyarrow.parquet as pq
 import pytest
 
-from fixture_edge import SERVE
+from fixture_edge import running_edge
 from fixture_ingest import IngestProcess, wait_until
 from fixture_mqtt import MqttBroker
 from tagtrail.hardware.clock import ScaledClock
 from tagtrail.hardware.store import Store
 from tagtrail.simulator.files import simulate_to_files
-from tagtrail.simulator.layouts import store_toml
 from tagtrail.simulator.live.connection import MqttTarget
 from tagtrail.simulator.live.faults import YEAR_US, Fault
 from tagtrail.simulator.live.lines import LineMaker, parse_tcp_address, pty_lines, tcp_lines
@@ -40,33 +34,6 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 def now_us() -> int:
     return time.time_ns() // 1000
-
-
-@contextmanager
-def edge(store: Store, folder: Path, mqtt: str, clock: ScaledClock, ports: str | None) -> Iterator[None]:
-    """The edge as it runs in a shop."""
-    (folder / "store.toml").write_text(store_toml(store))
-    settings = {
-        "store": str(folder / "store.toml"),
-        "ports": ports,
-        "mqtt": mqtt,
-        "spool": str(folder / "spool.sqlite"),
-        "window_s": 0.0,
-        "batch_s": 0.05,
-        "status_s": 0.5,
-        "resend_s": 1.0,
-        "clock": clock.text(),
-    }
-    with (folder / "edge.log").open("wb") as log:
-        process = subprocess.Popen([sys.executable, "-c", SERVE, json.dumps(settings)], stderr=log)
-    try:
-        yield
-        process.terminate()
-        assert process.wait(20) == 0
-    finally:
-        process.kill()
-        process.wait()
-        print((folder / "edge.log").read_text())
 
 
 def by_reader(connection: Connection) -> dict[str, int]:
@@ -91,7 +58,7 @@ def run_on_lines(
     store = store or scenario.shops[0].store
     work = partial(simulate_on_lines, scenario, make_line=make_line, clock=clock, out=out)
     with background(lambda stop: work(stop=stop)) as running:
-        with edge(store, folder, mqtt, edge_clock or clock, ports):
+        with running_edge(store, folder, mqtt, edge_clock or clock, ports):
             running.until((out / "summary.json").exists, limit_s=120)
             summary = msgspec.json.decode((out / "summary.json").read_bytes(), type=Summary)
             sent = {name: count.reads_sent for name, count in summary.readers.items()}

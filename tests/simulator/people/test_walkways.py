@@ -5,9 +5,11 @@ import pytest
 from msgspec.structs import replace
 
 from tagtrail.hardware.errors import FaultsError
-from tagtrail.hardware.store import Store
+from tagtrail.hardware.store import Store, load_store
 from tagtrail.simulator.geometry import distance_between_segments
-from tagtrail.simulator.people.walkways import CLEARANCE_M, Walkways
+from tagtrail.simulator.layouts import renamed
+from tagtrail.simulator.people.walkways import BUILDINGS_KEPT, CLEARANCE_M, Walkways, walkways_of
+from tagtrail.simulator.scenario import store_path
 
 
 def test_long_ways_over_two_floors_have_the_time_of_the_lift_in_them(store: Store) -> None:
@@ -38,3 +40,21 @@ def test_a_zone_that_no_link_leads_to_is_left_out_with_a_word(store: Store, capl
 def test_a_store_without_an_entrance_is_refused(store: Store) -> None:
     with pytest.raises(FaultsError, match="entrance"):
         Walkways(replace(store, zone=store.zone[2:]))
+
+
+def test_nobody_stands_in_the_corner_of_the_building() -> None:
+    store = load_store(store_path("riverside"))
+    for zone, spots in walkways_of(store).spots.items():
+        floor = store.floor[spots[0].floor]
+        for x_m, y_m in (spot.point for spot in spots):
+            at_the_edge = min(x_m, y_m, floor.width_m - x_m, floor.depth_m - y_m) <= CLEARANCE_M
+            assert not at_the_edge or store.zone_by_id[zone].kind == "entrance", zone
+
+
+def test_stores_in_one_building_share_their_walkways(store: Store) -> None:
+    walkways = walkways_of(store)
+    assert walkways_of(renamed(store, "other", "Other")) is walkways
+    assert walkways_of(replace(store, link=())) is not walkways
+    for number in range(BUILDINGS_KEPT):
+        walkways_of(replace(store, floor=(replace(store.floor[0], depth_m=20.0 + number), *store.floor[1:])))
+    assert walkways_of(store) is not walkways

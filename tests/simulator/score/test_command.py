@@ -152,6 +152,17 @@ def test_what_is_outside_is_left_out_and_counted(truth: Path, tmp_path: Path) ->
     assert score_of(truth, file, kinds=["shopper"])["left_out_visits"] == 1
 
 
+def test_rows_that_stand_twice_are_counted_once_and_told(
+    truth: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    once = dict(score_of(truth, visits_file(tmp_path / "once.parquet", PERFECT)))
+    twice = dict(score_of(truth, visits_file(tmp_path / "twice.parquet", [*PERFECT, *PERFECT[:2], PERFECT[0]])))
+    assert twice.pop("duplicate_visits") == 3
+    assert once.pop("duplicate_visits") == 0
+    assert twice == once
+    assert "3 visits stood in the table before; each is counted once" in capsys.readouterr().out
+
+
 def test_the_order_of_rows_does_not_matter(truth: Path, tmp_path: Path) -> None:
     rows = [*PERFECT, ("AB00", "shoes", 10, 45), ("1234", "bags", 0, 12), ("BBBB", "bags", 40, 70)]
     order = np.random.default_rng(3).permutation(len(rows))

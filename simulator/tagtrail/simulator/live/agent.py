@@ -150,7 +150,8 @@ class Agent:
         going = []
         while self._sent_seq < min(self._seq, first - 1 + self._inflight):
             batch = self._kept[self._sent_seq + 1]
-            if batch.regime not in self._shifts_us and now_s - self._since_s.setdefault(batch.regime, now_s) < HEAR_S:
+            told = not batch.regime or batch.regime in self._shifts_us
+            if not told and now_s - self._since_s.setdefault(batch.regime, now_s) < HEAR_S:
                 break  # its time will be known in a moment
             self._sent_seq += 1
             going.append(self._corrected(batch, first))
@@ -178,7 +179,7 @@ class Agent:
         """
         if kind == "time":
             answer = decode_time_answer(payload)
-            if (regime := self._asked.get(answer.run_us)) is not None:
+            if regime := self._asked.get(answer.run_us):  # a clock without a fault is right, however late the answer
                 self._shifts_us[regime] = answer.time_us - answer.run_us
             return
         committed = decode_committed(payload)

@@ -97,6 +97,7 @@ class Connection:
 
     def close(self) -> None:
         """Disconnect in order, so that the last will is not sent."""
+        self.ready = False
         self._client.disconnect()
         self._client.loop_stop()
 

@@ -121,7 +121,7 @@ def simulate_on_lines(
     forever: bool = False,
     wait: bool = True,
     stop: Callable[[], bool],
-) -> None:
+) -> list[Summary]:
     """Run a scenario on lines until ``stop``.
 
     The people live in the scenario's time; its start is when the run starts, whatever the clock shows then. The tags
@@ -137,6 +137,9 @@ def simulate_on_lines(
         forever: There is no end and no truth, only the summary.
         wait: The start is when hosts have started all readers.
         stop: Whether to end.
+
+    Returns:
+        The summaries of all stores.
 
     Raises:
         GiveUp: A line cannot be had.
@@ -166,12 +169,14 @@ def simulate_on_lines(
             shop.end()
         _drain(every, stop)
         files.close()
-        for shop in shops:
+        summaries = [shop.summary(scenario.name) for shop in shops]
+        for summary in summaries:
             if out:
-                shop.summary(scenario.name).write(out / shop.course.shop.store.id if chain else out)
+                summary.write(out / summary.store if chain else out)
         log.info("no more tags; %d reads were sent", sum(ports.sent for ports in every))
         while not stop():
             serve(every, WAKE_MAX_S)
+    return summaries
 
 
 def _wait_for_readers(every: Sequence[Ports], stop: Callable[[], bool]) -> None:

@@ -259,12 +259,15 @@ def simulate_on_mqtt(
     out: Path | None = None,
     forever: bool = False,
     stop: Callable[[], bool],
-) -> None:
+) -> list[Summary]:
     """Run a scenario straight to a broker, until it is over and all has arrived, or until ``stop``.
 
     All antennas are on with the power of the store file, and all readers read. Truth and summary are in ``out`` as
     `tagtrail.simulator.live.on_lines.simulate_on_lines` has them; the summary is written when the database has all
     batches (of a maker's readers: when the broker has all messages).
+
+    Returns:
+        The summaries of all stores.
 
     Raises:
         GiveUp: The file with the authority's certificate cannot be used.
@@ -290,10 +293,12 @@ def simulate_on_mqtt(
             for shop in shops:
                 shop.course.end()
         _settle(shops, stop)
-        for shop in shops:
+        summaries = [shop.summary(scenario.name) for shop in shops]
+        for summary in summaries:
             if out:
-                shop.summary(scenario.name).write(out / shop.course.shop.store.id if chain else out)
+                summary.write(out / summary.store if chain else out)
         log.info("%d reads were published", sum(shop.reads for shop in shops))
+    return summaries
 
 
 def _settle(shops: Sequence[ShopOnMqtt], stop: Callable[[], bool]) -> None:

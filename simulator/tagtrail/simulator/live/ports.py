@@ -32,6 +32,8 @@ IDLE_S: Final = 1.0
 OPENING_S: Final = 1.5
 """Hosts empty a port after they have opened it. A reader waits with what it has to say for the first words of its host,
 or for so long where the host never says any."""
+TORN_S: Final = 0.2
+"""How long a host that was reading may take to make room for the rest of a frame; others wait meanwhile."""
 _FRAME_MAX: Final = 300
 """Bytes of the longest tag frame of any family."""
 _KERNEL_FRAMES: Final = 16 * 1024
@@ -177,17 +179,32 @@ class Port:
                 self.say(self._model.idle(int((now_s - self._streaming_since_s) * 1000)))
 
     def flush(self, now_s: float) -> None:
-        """Give the line as much as it takes."""
+        """Give the line as much as it takes.
+
+        A reader does not pause within a frame, and hosts give up one that stays unfinished. So where the kernel took a
+        part, the host gets a moment to make room for the rest.
+        """
+        torn = False
         while self._buffer and self.writable:
-            taken = self.line.write(bytes(self._buffer[:_WRITE_SIZE]))
-            if not taken:
+            piece = bytes(self._buffer[:_WRITE_SIZE])
+            taken = self.line.write(piece)
+            if not taken and not (torn and self._gets_room()):
                 break
+            torn = 0 < taken < len(piece)
             del self._buffer[:taken]
             self._taken += taken
             while self._tag_ends and self._tag_ends[0] <= self._taken:
                 self._told_ends.append(self._tag_ends.popleft())
                 self.sent += 1
                 self._last_frame_s = now_s
+
+    def _gets_room(self) -> bool:
+        end = self.line.writes_to()
+        if end is None:
+            return False
+        poll = select.poll()
+        poll.register(end, select.POLLOUT)
+        return bool(poll.poll(TORN_S * 1000))
 
     def give_up_waiting(self) -> None:
         """Drop the tags that no host has read, and all else that waits with them."""

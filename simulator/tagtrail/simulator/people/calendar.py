@@ -76,6 +76,15 @@ class Calendar(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             return None
         return Opening(day, seconds_at(day, hour_of(self.opens), start), seconds_at(day, hour_of(self.closes), start))
 
+    def next_opening(self, start: datetime) -> datetime | None:
+        """When the store opens next from a local time on, or since when it is open then; None: not within a year."""
+        for days in range(366):
+            day = start.date() + timedelta(days=days)
+            opening = self.opening(day, start)
+            if opening and opening.closes_s > 0:
+                return datetime.combine(day, time(), start.tzinfo) + timedelta(hours=hour_of(self.opens))
+        return None
+
     def rates(self, day: date, start: datetime) -> Iterator[tuple[float, float, float]]:
         """Shoppers per second as steps: from, until (seconds since ``start``), rate. The steps of a day follow on."""
         hours = list(self._hours())

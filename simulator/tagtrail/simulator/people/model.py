@@ -10,7 +10,7 @@ from msgspec import Meta
 from tagtrail.hardware.errors import FaultsError
 from tagtrail.hardware.store import Store
 from tagtrail.simulator.people.calendar import Calendar, TimeOfDay, Weight, hour_of
-from tagtrail.simulator.people.walkways import Walkways
+from tagtrail.simulator.people.walkways import walkways_of
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 
@@ -198,7 +198,7 @@ _KINDS_TO_REACH: Final = ("counter", "checkout", "fitting", "entrance")
 def _path_faults(store: Store) -> Iterable[str]:
     """What nobody can get to."""
     try:
-        reached = Walkways(store).spots
+        reached = walkways_of(store).spots
     except FaultsError as error:
         return [f"store: {fault}" for fault in error.faults]
     return [

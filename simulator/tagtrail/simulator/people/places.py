@@ -1,11 +1,11 @@
 """What a place offers: how far the zones are, which counters are in view, and which ones the eye meets on a walk."""
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
 from tagtrail.simulator.geometry import Bools, Floats, Polygons, distance_to_segment, segments_cross, segments_of
-from tagtrail.simulator.people.walkways import CELL_M, Leg, Spot, Walkways
+from tagtrail.simulator.people.walkways import BUILDINGS_KEPT, CELL_M, Leg, Spot, Walkways
 
 _GLANCE_CELLS = 2
 """The eye is asked once per so many cells of the grid, which is once per step of a person."""
@@ -123,6 +123,12 @@ class Places:
             lines = np.concatenate([edges, self.walkways.grids[spot.floor].walls])
             self._rooms[spot] = float(distance_to_segment(np.array(spot.point), lines[:, 0], lines[:, 1]).min())
         return self._rooms[spot]
+
+
+@lru_cache(BUILDINGS_KEPT)
+def places_of(walkways: Walkways, sight_m: float, impulse_m: float) -> Places:
+    """The places of walkways; what they have found out is kept."""
+    return Places(walkways, sight_m=sight_m, impulse_m=impulse_m)
 
 
 def _in_view(points: Floats, targets: Floats, walls: Floats) -> Bools:

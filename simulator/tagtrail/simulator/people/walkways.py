@@ -23,6 +23,7 @@ from tagtrail.simulator.geometry import (
     distance_to_segment,
     segments_of,
 )
+from tagtrail.simulator.people.tracks import ZoneMap
 
 CELL_M: Final = 0.5
 CLEARANCE_M: Final = 0.25
@@ -34,6 +35,8 @@ SPOTS_PER_ZONE: Final = 6
 """Places where people stand in a zone. Few, so that the ways between them can be kept."""
 SPOTS_SPREAD_M: Final = 2.5
 """Standard deviation of those places about the middle of the zone, where the counter itself stands."""
+BUILDINGS_KEPT: Final = 4
+"""Of the last ones asked for; the ways of a department store take some 50 MB."""
 _SAMPLE_M: Final = 0.2
 _STEPS: Final = ((1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1))
 
@@ -204,6 +207,8 @@ def _shifted(shape: tuple[int, int], dx: int, dy: int) -> tuple[tuple[slice, sli
 class Walkways:
     """All floors of a store: where people can stand, and how they get from one place to another.
 
+    What has been asked once is kept, so use `walkways_of` rather than the class.
+
     Raises:
         FaultsError: The store has no entrance that a person can stand in.
     """
@@ -263,11 +268,11 @@ class Walkways:
         centres = np.asarray((cells[:, ::-1] + 0.5) * CELL_M, dtype=np.float64)
         edges = segments_of(zone.polygon, closed=True)
         inside_m = distance_to_segment(centres[:, None], edges[:, 0], edges[:, 1]).min(axis=1)
+        size = np.array([self.store.floor[floor].width_m, self.store.floor[floor].depth_m])
+        to_outside = np.minimum(centres, size - centres).min(axis=1)
         if zone.kind == "lift":  # all get on and off at one place
             chosen = cells[[int(inside_m.argmax())]]
         elif zone.kind == "entrance":  # people appear at the doors, on the edge of the building
-            size = np.array([self.store.floor[floor].width_m, self.store.floor[floor].depth_m])
-            to_outside = np.minimum(centres, size - centres).min(axis=1)
             chosen = cells[np.argsort(to_outside, kind="stable")[:SPOTS_PER_ZONE]]
         else:  # away from the edge, so that who stands still does not change zones
             inner = inside_m >= min(CLEARANCE_M, inside_m.max())
@@ -276,8 +281,16 @@ class Walkways:
             weights = np.exp(-0.5 * (np.minimum(off_m, 5 * SPOTS_SPREAD_M) / SPOTS_SPREAD_M) ** 2)
             rng = np.random.default_rng(crc32(zone.id.encode()))
             count = min(SPOTS_PER_ZONE, len(cells))
-            chosen = rng.choice(cells, size=count, replace=False, p=weights / weights.sum())
+            drawn = rng.choice(len(cells), size=count, replace=False, p=weights / weights.sum())
+            # The tail of the draw reaches the outside of the building, where nobody stands nose to the wall.
+            free = drawn[to_outside[inner][drawn] > CLEARANCE_M + 1e-9]
+            chosen = cells[free if len(free) else drawn]
         return tuple(Spot(floor, (int(row), int(column)), zone.id) for row, column in chosen)
+
+    @cached_property
+    def zone_map(self) -> ZoneMap:
+        """Which zone holds a place."""
+        return ZoneMap(self.store)
 
     @cached_property
     def rides(self) -> list[tuple[Spot, Spot, float]]:
@@ -335,3 +348,22 @@ class Walkways:
     def _walk(self, start: Spot, goal: Spot) -> Leg:
         ends = (start.cell, goal.cell)
         return Leg((start.floor, goal.floor), self.grids[goal.floor].way(*ends), ends)
+
+
+_kept: dict[tuple[object, ...], Walkways] = {}
+
+
+def walkways_of(store: Store) -> Walkways:
+    """The walkways of a store.
+
+    Ways follow from the building alone, so that all branches of a chain, and all days in one layout, share them.
+
+    Raises:
+        FaultsError: The store has no entrance that a person can stand in.
+    """
+    building = (store.floor, store.zone, store.wall, store.link)
+    walkways = _kept.pop(building, None) or Walkways(store)
+    _kept[building] = walkways  # the latest last
+    while len(_kept) > BUILDINGS_KEPT:
+        _kept.pop(next(iter(_kept)), None)
+    return walkways

@@ -11,13 +11,13 @@ from tagtrail.simulator.people.calendar import seconds_at
 from tagtrail.simulator.people.choice import Offer
 from tagtrail.simulator.people.model import Habits
 from tagtrail.simulator.people.party import BEHIND_S, Party
-from tagtrail.simulator.people.places import Places
+from tagtrail.simulator.people.places import places_of
 from tagtrail.simulator.people.purchases import Event
 from tagtrail.simulator.people.shopper import Shop, Visit, draw_traits
 from tagtrail.simulator.people.staff import Duty, duties, serve
 from tagtrail.simulator.people.tags import Wardrobe
-from tagtrail.simulator.people.tracks import SWAY_PERIOD_S, Track, ZoneMap, look
-from tagtrail.simulator.people.walkways import Walkways
+from tagtrail.simulator.people.tracks import SWAY_PERIOD_S, Track, look
+from tagtrail.simulator.people.walkways import walkways_of
 from tagtrail.simulator.presence import CYCLE_US, Body, Presence
 
 WARM_UP_S: Final = 7200.0
@@ -47,12 +47,12 @@ class World:
 
     def __init__(self, store: Store, habits: Habits, *, seed: int, start: datetime) -> None:
         self.store, self._habits, self._seed, self._start = store, habits, seed, start
-        walkways = Walkways(store)
+        walkways = walkways_of(store)
         who = habits.shoppers
-        places = Places(walkways, sight_m=who.sight_m, impulse_m=who.impulse_m)
+        places = places_of(walkways, who.sight_m, who.impulse_m)
         self._agenda = Agenda(round(-WARM_UP_S * SECOND_US))
         self._shop = Shop(walkways, habits, Offer(places, habits, start), self._agenda)
-        self._zones = ZoneMap(store)
+        self._zones = walkways.zone_map
         self._wardrobe = Wardrobe(habits.tags)
         self._tracks: list[Track] = []
         self._members_inside: set[int] = set()
@@ -66,6 +66,7 @@ class World:
         self.arrived = 0
         self.bodies: dict[int, Body] = {}
         self._agenda.run(0)
+        self.take_events()
         self._forget()
         self.arrived = sum(track.body.kind == "shopper" for track in self._tracks)
 

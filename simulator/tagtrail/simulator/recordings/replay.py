@@ -126,7 +126,7 @@ def replay(
     """
     check(reads, store)
     if out:
-        begin(out)
+        begin(out, ["labels"])  # the recording itself may lie there
     with Ports(store.reader, make_line) as ports:
         for port in ports.ports.values():
             log.info("%s: %s", port.reader.id, port.line.address)

@@ -69,6 +69,7 @@ class Case:
         apart: How many people are not scored, by the reason why.
         ghosts: Estimated visits of tags that nobody carries.
         left_out: Estimated visits of people who are not scored.
+        duplicates: Rows of the table of visits that were dropped, since an earlier one says the same.
     """
 
     truth_dir: Path
@@ -86,6 +87,7 @@ class Case:
     apart: dict[str, int]
     ghosts: int
     left_out: int
+    duplicates: int
 
     @property
     def first_hour_us(self) -> int:
@@ -140,6 +142,8 @@ def load_case(
     true = read_table(truth_dir / "visits_truth.parquet", {"person": WHOLE, "zone": TEXT, "enter": TIME, "exit": TIME})
     found = read_table(visits, {"epc": TEXT, "zone": TEXT, "enter": TIME, "exit": TIME}, {"trip": WHOLE, **_INTERVALS})
     check_order(visits, found, "enter", "exit")
+    rows = found.num_rows
+    found = _without_duplicates(found)
     zones = _zones(truth_dir, store, true, found, visits)
     everybody = _Everybody(people, kinds, _tags_read(truth_dir), set(texts(found["epc"])))
     start_us, end_us = everybody.span()
@@ -167,7 +171,16 @@ def load_case(
         apart=everybody.apart,
         ghosts=int((who >= len(everybody.people.number)).sum()),
         left_out=int((~kept).sum()),
+        duplicates=rows - found.num_rows,
     )
+
+
+def _without_duplicates(found: pa.Table) -> pa.Table:
+    """The first row of each tag, zone, begin and end."""
+    columns = [codes(found[name], texts(found[name])) for name in ("epc", "zone")]
+    columns += [us(found[name]) for name in ("enter", "exit")]
+    first = np.unique(np.stack(columns), axis=1, return_index=True)[1]
+    return found if len(first) == found.num_rows else found.take(np.sort(first))
 
 
 class _Everybody:

@@ -24,6 +24,8 @@ def _head(score: Score) -> Iterator[str]:
     yield from (f"  apart: {count} people, {why}" for why, count in sorted(score.apart.items()))
     if score.ghost_visits:
         yield f"  {score.ghost_visits} visits of tags that nobody carries; they count as wrong"
+    if score.duplicate_visits:
+        yield f"  {score.duplicate_visits} visits stood in the table before; each is counted once"
     if score.left_out_visits:
         yield f"  {score.left_out_visits} visits of people who are not scored; they count for nothing"
 

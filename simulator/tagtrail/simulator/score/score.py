@@ -168,6 +168,7 @@ class Score:
         ghost_visits: Estimated visits of tags that no person carries (forgotten ones, stock, unknown ones). They count
             as wrong.
         left_out_visits: Estimated visits of people who are not scored. They count for nothing.
+        duplicate_visits: Rows of the table of visits that say what an earlier one says; they were dropped.
         accuracy: Over time.
         hours: Accuracy by hour of the clock (of UTC).
         visits: All visits.
@@ -187,6 +188,7 @@ class Score:
     apart: dict[str, int]
     ghost_visits: int
     left_out_visits: int
+    duplicate_visits: int
     accuracy: Accuracy
     hours: list[Hour]
     visits: VisitScore
@@ -215,6 +217,7 @@ def score(case: Case, stop_s: float) -> Score:
         apart=case.apart,
         ghost_visits=case.ghosts,
         left_out_visits=case.left_out,
+        duplicate_visits=case.duplicates,
         accuracy=accuracy(hits),
         hours=[
             Hour(iso(case.first_hour_us + hour * HOUR_US), int(seconds), float(right / seconds))
