@@ -12,6 +12,7 @@ import pandas as pd
 
 from tagtrail.hardware.errors import FaultsError
 from tagtrail.hardware.reads import EPC_PATTERN, RSSI_MAX_DBM, RSSI_MIN_DBM
+from tagtrail.hardware.store import Store
 
 TIME: Final = "time"
 READER: Final = "reader"
@@ -23,10 +24,17 @@ ZONE: Final = "zone"
 ENTER: Final = "enter"
 EXIT: Final = "exit"
 CONFIDENCE: Final = "confidence"
+DWELL_LOW_S: Final = "dwell_low_s"
+DWELL_HIGH_S: Final = "dwell_high_s"
+CENSORED: Final = "censored"
 TRIP: Final = "trip"
 START: Final = "start"
 END: Final = "end"
 ZONES: Final = "zones"
+
+FLOOR: Final = "floor"
+X_M: Final = "x_m"
+Y_M: Final = "y_m"
 
 TIME_TYPE: Final = pd.DatetimeTZDtype("us", "UTC")
 
@@ -35,12 +43,16 @@ COUNT_MAX: Final = 32_767
 """The wire's limits (`wire.check_batch`)."""
 
 READS: Final = (TIME, READER, ANTENNA, EPC, RSSI_DBM, COUNT)
+POINTS: Final = (EPC, TIME, FLOOR, X_M, Y_M)
 VISITS: Final = (EPC, ZONE, ENTER, EXIT, CONFIDENCE)
+DOUBTS: Final = (DWELL_LOW_S, DWELL_HIGH_S, CENSORED)
+"""What not every estimator says of a visit: the 90 % interval of its dwell, and whether silence cut it off."""
 TRIPS: Final = (EPC, TRIP, START, END, ZONES)
 
 _KINDS: Final[Mapping[str, str]] = {
     TIME: "time", READER: "text", ANTENNA: "whole", EPC: "text", RSSI_DBM: "number", COUNT: "whole",
     ZONE: "text", ENTER: "time", EXIT: "time", CONFIDENCE: "number", TRIP: "whole", START: "time", END: "time",
+    FLOOR: "text", X_M: "number", Y_M: "number",
 }  # fmt: skip
 _EXPECTED: Final = {
     "time": "times with a time zone",
@@ -94,6 +106,24 @@ def validate_visits(frame: pd.DataFrame, source: str = "visits") -> pd.DataFrame
     if backward.any():
         raise FaultsError(source, [f"row {int(backward.argmax()) + 1}: the visit ends before it begins"])
     return checked.sort_values([EPC, ENTER, EXIT, ZONE], kind="stable", ignore_index=True)
+
+
+def validate_points(frame: pd.DataFrame, store: Store, source: str = "points") -> pd.DataFrame:
+    """The columns of `POINTS`: where tags were in the seconds that begin at the times.
+
+    Raises:
+        FaultsError: Columns are missing or of the wrong kind, a value is missing, or a point lies on no floor.
+    """
+    _check(frame, POINTS, source)
+    points = frame[list(POINTS)].assign(**{TIME: _utc(frame[TIME])}).reset_index(drop=True)
+    sizes = {floor.id: (floor.width_m, floor.depth_m) for floor in store.floor}
+    for row, (floor, x_m, y_m) in enumerate(zip(points[FLOOR], points[X_M], points[Y_M], strict=True), 1):
+        if floor not in sizes:
+            raise FaultsError(source, [f"row {row}: there is no floor {floor!r} in store {store.store.id}"])
+        width_m, depth_m = sizes[floor]
+        if not (0 <= x_m <= width_m and 0 <= y_m <= depth_m):
+            raise FaultsError(source, [f"row {row}: ({x_m:g}, {y_m:g}) lies outside floor {floor!r}"])
+    return points
 
 
 def empty_reads() -> pd.DataFrame:

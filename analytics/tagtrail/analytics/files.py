@@ -1,6 +1,7 @@
 """Reads from files, visits and trips into files (Parquet or CSV, by the ending)."""
 
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +14,9 @@ import pyarrow.parquet as pq
 from tagtrail.analytics.columns import (
     ANTENNA,
     COUNT,
+    DOUBTS,
     EPC,
+    FLOOR,
     READER,
     READS,
     RSSI_DBM,
@@ -22,9 +25,11 @@ from tagtrail.analytics.columns import (
     TRIPS,
     VISITS,
     empty_reads,
+    validate_points,
     validate_reads,
 )
 from tagtrail.hardware.errors import FaultsError
+from tagtrail.hardware.store import Store
 
 _ZONED: Final = re.compile(r"(?:Z|[+-]\d\d:?\d\d)\s*$", re.IGNORECASE)
 
@@ -39,21 +44,44 @@ def read_reads(path: Path) -> pd.DataFrame:
         FaultsError: The file is not there, cannot be read, or holds something else; with the column and row (rows
             count from 1, without the header).
     """
-    readers = {".parquet": _read_parquet, ".csv": _read_csv}
+    return validate_reads(_read(path, {".parquet": _read_parquet, ".csv": _read_csv}), str(path))
+
+
+def read_points(path: Path, store: Store) -> pd.DataFrame:
+    """Where tags were: the checked ``epc, time, floor, x_m, y_m`` of a ``.parquet`` or ``.csv`` file.
+
+    Raises:
+        FaultsError: As `read_reads`, or a point lies on no floor of the store.
+    """
+    return validate_points(_read(path, {".parquet": pd.read_parquet, ".csv": _read_points_csv}), store, str(path))
+
+
+def _read(path: Path, readers: Mapping[str, Callable[[Path], pd.DataFrame]]) -> pd.DataFrame:
     if path.suffix not in readers:
         raise FaultsError(str(path), [f"expected a file that ends in {' or '.join(readers)}"])
     try:
-        frame = readers[path.suffix](path)
+        return readers[path.suffix](path)
     except FileNotFoundError:
         raise FaultsError(str(path), ["there is no such file"]) from None
-    except (OSError, pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError) as error:
+    except FaultsError:
+        raise
+    except (OSError, ValueError, pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise FaultsError(str(path), [f"cannot be read: {str(error).partition(chr(10))[0]}"]) from None
-    return validate_reads(frame, str(path))
+
+
+def _read_points_csv(path: Path) -> pd.DataFrame:
+    frame = pd.read_csv(path, dtype={EPC: str, FLOOR: str})
+    faults: list[str] = []
+    if TIME in frame:
+        frame[TIME] = _times(frame[TIME].astype(str), faults)
+    if faults:
+        raise FaultsError(str(path), faults)
+    return frame
 
 
 def write_visits(visits: pd.DataFrame, path: Path) -> None:
-    """``epc, zone, enter, exit, confidence``."""
-    write_table(visits[list(VISITS)], path)
+    """``epc, zone, enter, exit, confidence``, and of each dwell an interval and whether it is cut off, where known."""
+    write_table(visits[[*VISITS, *(name for name in DOUBTS if name in visits)]], path)
 
 
 def write_trips(trips: pd.DataFrame, path: Path) -> None:

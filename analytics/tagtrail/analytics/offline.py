@@ -1,4 +1,4 @@
-"""Files in, files out: the same estimator as the live loop, without a database."""
+"""Files in, files out, without a database."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -8,13 +8,14 @@ from typing import NamedTuple
 import pandas as pd
 
 from tagtrail.analytics import files
+from tagtrail.analytics.estimator import Estimator
 from tagtrail.analytics.measures import compute_dwell, compute_floor_traffic, compute_flows
 from tagtrail.analytics.placement import Layout
 from tagtrail.analytics.presence import Presence
-from tagtrail.analytics.settings import AnalyzeSettings
+from tagtrail.analytics.settings import PRESENCE, AnalyzeSettings
 from tagtrail.analytics.trips import make_trips
 from tagtrail.hardware.errors import FaultsError
-from tagtrail.hardware.store import load_store
+from tagtrail.hardware.store import Store, load_store
 
 BIN_S = 300.0
 
@@ -51,7 +52,7 @@ def analyze(settings: AnalyzeSettings, progress: Callable[[str], None] = lambda 
     progress(f"reading {settings.reads}")
     reads = files.read_reads(Path(settings.reads))
     progress(f"looking for visits in {len(reads)} reads")
-    visits, unused = Presence([Layout(0, store)], settings.presence()).estimate(reads)
+    visits, unused = _estimator(store, reads, settings, progress).estimate(reads)
     trips = make_trips(visits)
     out = Path(settings.out)
     progress(f"writing into {out}")
@@ -65,6 +66,26 @@ def analyze(settings: AnalyzeSettings, progress: Callable[[str], None] = lambda 
     files.write_table(compute_flows(visits=visits, trip_gap_s=settings.trip_gap_s), out / "flows.csv")
     files.write_table(compute_dwell(visits=visits), out / "dwell.csv")
     return Analysis(len(reads), unused, visits, trips)
+
+
+def _estimator(
+    store: Store, reads: pd.DataFrame, settings: AnalyzeSettings, progress: Callable[[str], None]
+) -> Estimator:
+    layouts = [Layout(0, store)]
+    if settings.estimator == PRESENCE:
+        return Presence(layouts, settings.presence())
+    # Compiled when it is first used, so whoever does not need it does not wait for it.
+    from tagtrail.analytics.place.place import Place
+
+    place = Place(layouts, settings.place())
+    if settings.calibration is not None:
+        path = Path(settings.calibration)
+        progress(f"learning the radio map from the known places in {path}")
+        place.calibrate(reads, files.read_points(path, store))
+    else:
+        progress("learning the radio map from the reads")
+        place.learn(reads)
+    return place
 
 
 def summarize(analysis: Analysis) -> str:

@@ -1,6 +1,6 @@
 """What a person can set about analytics, offline and live."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 from msgspec import Meta, Struct
 
@@ -8,6 +8,11 @@ from tagtrail.analytics.presence import PresenceParameters
 from tagtrail.hardware.clock import parse_clock
 from tagtrail.hardware.errors import GiveUp
 
+if TYPE_CHECKING:
+    from tagtrail.analytics.place.place import PlaceParameters
+
+PLACE: Final = "place"
+PRESENCE: Final = "presence"
 _DEFAULT = PresenceParameters()
 
 
@@ -17,6 +22,14 @@ class AnalyzeSettings(Struct, frozen=True, kw_only=True):
     reads: Annotated[str | None, Meta(description="File of reads, .parquet or .csv; needs store and out.")] = None
     store: Annotated[str | None, Meta(description="Store file that the reads belong to (with reads).")] = None
     out: Annotated[str | None, Meta(description="Folder for the results (with reads); made where missing.")] = None
+    estimator: Annotated[
+        str,
+        Meta(description="How visits are found in a file: 'place', by a model of place over time, or 'presence'."),
+    ] = PLACE
+    calibration: Annotated[
+        str | None,
+        Meta(description="File of where tags were (epc, time, floor, x_m, y_m), to learn the radio map from."),
+    ] = None
     dsn: Annotated[
         str | None, Meta(description="Database to work on (without reads), as libpq takes it.", extra={"secret": True})
     ] = None
@@ -54,6 +67,14 @@ class AnalyzeSettings(Struct, frozen=True, kw_only=True):
             trip_gap_s=self.trip_gap_s,
         )
 
+    def place(self) -> "PlaceParameters":
+        """The numbers of the estimator of place."""
+        from tagtrail.analytics.place.place import PlaceParameters
+
+        return PlaceParameters(
+            visit_min_s=round(self.visit_min_s), visit_gap_s=self.visit_gap_s, trip_gap_s=self.trip_gap_s
+        )
+
     def faults(self) -> list[str]:
         """What is wrong with these settings, one sentence each; no I/O."""
         found = []
@@ -65,6 +86,10 @@ class AnalyzeSettings(Struct, frozen=True, kw_only=True):
                 found.append("out: works together with reads only; set reads, or leave it out")
             if self.dsn is None:
                 found.append("set reads, store and out to analyse a file, or dsn to work on a database")
+        if self.estimator not in (PLACE, PRESENCE):
+            found.append(f"estimator {self.estimator!r}: expected {PLACE!r} or {PRESENCE!r}")
+        if self.calibration is not None and (self.reads is None or self.estimator != PLACE):
+            found.append("calibration: works together with reads and the estimator of place only")
         limits = (
             ("poll_s", 0.01, 3600), ("quiet_s", 0.01, 86_400), ("step_s", 0.1, 60), ("smooth_s", 0.1, 600),
             ("visit_min_s", 0, 3600), ("lead", 1, 100), ("visit_gap_s", 1, 3600), ("trip_gap_s", 1, 86_400),

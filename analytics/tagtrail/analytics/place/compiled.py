@@ -1,0 +1,38 @@
+"""Functions on plain arrays that are compiled to machine code."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import ParamSpec, TypeVar, cast
+
+from numba import config, njit
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def compiled(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile at the first call, and keep it on disk; arithmetic is that of IEEE 754, in the order it is written."""
+    settings = vars(config)
+    before = settings["CACHE_DIR"]
+    settings["CACHE_DIR"] = _FOLDER
+    try:
+        return cast("Callable[P, R]", njit(cache=True, error_model="numpy", fastmath=False)(function))
+    finally:
+        settings["CACHE_DIR"] = before
+
+
+def _folder() -> str:
+    """Where machine code of exactly these sources is kept.
+
+    numba looks only at the file of a function; what it calls may stand in another one, changed by an upgrade.
+    """
+    digest = hashlib.sha256()
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    caches = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
+    return str(Path(caches, "tagtrail", "compiled", digest.hexdigest()[:16]))
+
+
+_FOLDER = _folder()

@@ -1,0 +1,196 @@
+"""From a file of reads to files of visits and trips on one core, as ``tagtrail analyze`` does it, learning included.
+
+One crowd of shoppers with 2.5 reads a second is simulated in a store of 30 zones (`scores.crude`). More reads are the
+same crowd coming again with the same tags, more tags are the same crowd under other tags, so each can grow alone. All
+runs are in processes of their own with one core, and seconds are those of the processor, since a core that is shared is
+not one core; they count from the second run on, since compiling is done once for a machine. Beside it, in turns, a loop
+over the reads of the same file in Python, with the simplest rule there is: the zone of the last antenna.
+
+``ANALYZE_READS`` in the environment is how many reads there are for the peak of memory (default 1,000,000; the limit is
+for 10,000,000).
+"""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from row import Row
+from scores.crude import Air, Plan, Run, simulate, store_text
+from tagtrail.analytics.columns import us_of_times
+from tagtrail.analytics.files import read_reads
+from tagtrail.analytics.offline import analyze
+from tagtrail.analytics.settings import AnalyzeSettings
+from tagtrail.hardware.store import Store, antenna_zone, load_store
+
+PLAN: Final = Plan(6, 4)
+"""Makes 30 zones: 24 departments, 4 aisles, door and till."""
+SHOPPERS: Final = 150
+ROUNDS: Final = 3
+READS: Final = int(os.environ.get("ANALYZE_READS", "1000000"))
+LIMIT_GB: Final = 2.0
+BESIDE: Final = "a loop over the reads in Python, last antenna"
+DAY_US: Final = 86_400_000_000
+GAP_US: Final = 600_000_000
+"""Silence that ends a visit for the loop."""
+ONE_THREAD: Final = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "ARROW_IO_THREADS",
+    "NUMBA_NUM_THREADS",
+)
+
+
+class Size(NamedTuple):
+    """How often the crowd comes, and how many such crowds there are."""
+
+    times: int
+    crowds: int
+
+
+def measure() -> list[Row]:
+    """Run each size in a process of its own."""
+    with tempfile.TemporaryDirectory(prefix="tagtrail-bench-") as name:
+        folder = Path(name)
+        run = _crowd(folder / "store.toml")
+        sizes = {"1x": Size(1, 1), "4x reads": Size(4, 1), "4x tags": Size(1, 4)}
+        print(f"  {'':<9}{'reads':>11}{'tags':>7}{'seconds':>9}{'reads/s':>10}{'cost/read':>11}", file=sys.stderr)
+        found: dict[str, dict[str, Any]] = {}
+        for label, size in sizes.items():
+            _write_reads(run, size, folder / "reads.parquet")
+            found[label] = one = _alone("speed", folder)
+            growth = one["seconds"] / one["reads"] / (found["1x"]["seconds"] / found["1x"]["reads"])
+            tags = SHOPPERS * size.crowds
+            print(
+                f"  {label:<9}{one['reads']:>11,}{tags:>7,}{one['seconds']:>9.2f}{one['reads'] / one['seconds']:>10,.0f}"
+                f"{growth:>10.2f}x",
+                file=sys.stderr,
+            )
+        _write_reads(run, Size(1, -(-READS // len(run.reads))), folder / "reads.parquet")
+        most = _alone("memory", folder)
+        print(f"  {most['reads']:,} reads: {most['peak_gb']:.2f} GB at most", file=sys.stderr)
+    rates = {label: one["reads"] / one["seconds"] for label, one in found.items()}
+    biggest = found["4x tags"]
+    return [
+        Row("analytics_reads_per_s", rates["4x tags"], "reads/s", BESIDE, biggest["loop_s"] / biggest["seconds"]),
+        Row("analytics_growth_reads", rates["4x reads"], "reads/s", "a quarter of the reads", rates["4x reads"] / rates["1x"]),
+        Row("analytics_growth_tags", rates["4x tags"], "reads/s", "a quarter of the tags", rates["4x tags"] / rates["1x"]),
+        Row(
+            "analytics_peak_gb", most["peak_gb"], "GB",
+            fault=f"more than {LIMIT_GB:g} GB with {most['reads']:,} reads" if most["peak_gb"] > LIMIT_GB else "",
+        ),
+    ]  # fmt: skip
+
+
+def _crowd(file: Path) -> Run:
+    """One crowd; its store file is written, too."""
+    rng = np.random.default_rng(1)
+    file.write_text(store_text(PLAN, rng), encoding="utf-8")
+    return simulate(load_store(file), shoppers=SHOPPERS, rng=rng, air=Air(shadow_db=3.0, body_db=4.0))
+
+
+def _write_reads(run: Run, size: Size, file: Path) -> None:
+    """The reads in order of time; crowds come at the same time, the same crowd comes again the next day."""
+    reads = run.reads
+    names, codes = reads["epc"].cat.categories, reads["epc"].cat.codes.to_numpy()
+    # In order of time as a store's reads come: each second's reads of all crowds together.
+    copy = np.tile(np.arange(size.crowds), len(reads))
+    row = np.repeat(np.arange(len(reads)), size.crowds)
+    epcs = pa.array([f"{crowd:04X}{name[4:]}" for crowd in range(size.crowds) for name in names])
+    epc = pa.array((copy * len(names) + codes[row]).astype(np.int32))
+    columns = reads[["reader", "antenna", "rssi_dbm"]].astype({"reader": "str"})
+    time_us = us_of_times(reads["time"])
+    with pq.ParquetWriter(file, _SCHEMA, compression="zstd") as writer:
+        for day in range(size.times):
+            times = pa.array(time_us[row] + day * DAY_US, _SCHEMA.field("time").type)
+            table = pa.Table.from_pandas(columns, preserve_index=False).take(pa.array(row))
+            table = table.append_column("time", times).append_column(
+                "epc", pa.DictionaryArray.from_arrays(epc, epcs).cast(pa.string())
+            )
+            writer.write_table(table.select(_SCHEMA.names).cast(_SCHEMA))
+
+
+_SCHEMA: Final = pa.schema(
+    [
+        ("time", pa.timestamp("us", tz="UTC")), ("reader", pa.string()), ("antenna", pa.int16()),
+        ("epc", pa.string()), ("rssi_dbm", pa.float32()),
+    ]
+)  # fmt: skip
+
+
+def last_antenna(store: Store, file: Path) -> list[tuple[str, str, int, int]]:
+    """Visits (tag, zone, enter, exit) by the last antenna that read a tag, one read after the other."""
+    reads = read_reads(file)
+    zone_of = {
+        (reader.id, antenna.port): zone.id
+        for reader in store.reader
+        for antenna in reader.antenna
+        if (zone := antenna_zone(store, antenna))
+    }
+    visits = []
+    here: dict[str, tuple[str, int, int]] = {}
+    columns = (us_of_times(reads["time"]), reads["reader"], reads["antenna"], reads["epc"])
+    for time_us, reader, antenna, epc in zip(*(pd.Series(column).tolist() for column in columns), strict=True):
+        zone = zone_of.get((reader, antenna))
+        if zone is None:
+            continue
+        known = here.get(epc)
+        if known is None:
+            here[epc] = (zone, time_us, time_us)
+            continue
+        stays, enter_us, last_us = known
+        if zone == stays and time_us - last_us <= GAP_US:
+            here[epc] = (zone, enter_us, time_us)
+        else:
+            visits.append((epc, stays, enter_us, last_us))
+            here[epc] = (zone, time_us, time_us)
+    return visits + [(epc, *stay) for epc, stay in here.items()]
+
+
+def _alone(what: str, folder: Path) -> dict[str, Any]:
+    """What a run says that has one core and a process of its own."""
+    done = subprocess.run(
+        [sys.executable, __file__, what, str(folder)],
+        stdout=subprocess.PIPE, check=True, env={**os.environ, **dict.fromkeys(ONE_THREAD, "1")},
+    )  # fmt: skip
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+def _run(what: str, folder: Path) -> None:
+    """The process of one run."""
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    file, layout = folder / "reads.parquet", folder / "store.toml"
+    settings = AnalyzeSettings(reads=str(file), store=str(layout), out=str(folder / "out"))
+    if what == "memory":
+        result: dict[str, float] = {"reads": analyze(settings).reads}
+    else:
+        store = load_store(layout)
+        analyze(settings)
+        seconds, loop_s = [], []
+        for _ in range(ROUNDS):
+            begun_s = time.process_time()
+            reads = analyze(settings).reads
+            seconds.append(time.process_time() - begun_s)
+            begun_s = time.process_time()
+            last_antenna(store, file)
+            loop_s.append(time.process_time() - begun_s)
+        # Whatever else the machine does can only slow it down.
+        result = {"reads": reads, "seconds": min(seconds), "loop_s": min(loop_s)}
+    peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    print(json.dumps({**result, "peak_gb": peak_gb}))
+
+
+if __name__ == "__main__":
+    _run(sys.argv[1], Path(sys.argv[2]))

@@ -1,0 +1,1 @@
+"""Recordings, and one experiment, on which estimators are scored."""

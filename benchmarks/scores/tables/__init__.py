@@ -1,0 +1,1 @@
+"""The tables of scores, one module per kind of data."""
