@@ -1,7 +1,10 @@
 """Tables as Markdown, and goals beside what was reached."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
+
+STORE_FILE, UNLABELLED, CALIBRATION = GIVEN = ("store file only", "learned without labels", "calibrated")
+"""What the estimator of place may have been given."""
 
 
 class Table(NamedTuple):
@@ -13,26 +16,23 @@ class Table(NamedTuple):
 
 
 class Goal(NamedTuple):
-    """A figure that is wanted, beside the one that was reached.
+    """A figure that is wanted, beside those that were reached.
 
     Attributes:
         what: What is measured, and on which data.
         wanted: The bound.
-        reached: The figure.
-        how: What the estimator had been given.
+        reached: Figures of the estimator of place, by what it had been given (`GIVEN`).
         at_least: Whether the figure should be at least the bound; else at most.
     """
 
     what: str
     wanted: float
-    reached: float
-    how: str
+    reached: Mapping[str, float]
     at_least: bool = True
 
-    @property
-    def is_met(self) -> bool:
-        """Whether the figure is within the bound."""
-        return self.reached >= self.wanted if self.at_least else self.reached <= self.wanted
+    def is_met(self, value: float) -> bool:
+        """Whether a figure is within the bound."""
+        return value >= self.wanted if self.at_least else value <= self.wanted
 
 
 class Section(NamedTuple):
@@ -49,12 +49,12 @@ def to_text(table: Table) -> str:
 
 
 def of_goals(goals: Sequence[Goal]) -> Table:
-    """What was wanted, beside what was reached."""
-    rows = [
-        [
-            goal.what, f"{'≥' if goal.at_least else '≤'} {goal.wanted:.3g}", f"{goal.reached:.3g}", goal.how,
-            "yes" if goal.is_met else "no",
-        ]
-        for goal in goals
-    ]  # fmt: skip
-    return Table("Target and reached", ["what", "target", "reached", "by Place with", "met"], rows)
+    """What was wanted, beside what was reached; bold where it is within the bound."""
+    rows = []
+    for goal in goals:
+        shown = {
+            given: f"**{value:.3g}**" if goal.is_met(value) else f"{value:.3g}" for given, value in goal.reached.items()
+        }
+        target = f"{'≥' if goal.at_least else '≤'} {goal.wanted:.3g}"
+        rows.append([goal.what, target, *(shown.get(given, "") for given in GIVEN)])
+    return Table("Target, and what Place reached (bold: within the target)", ["what", "target", *GIVEN], rows)

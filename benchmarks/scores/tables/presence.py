@@ -13,7 +13,7 @@ from scores.baselines.strongest import Strongest
 from scores.baselines.zone_hmm import ZoneHmm, told
 from scores.recordings import presence
 from scores.recordings.presence import START_US, Presences
-from scores.tables.markdown import Goal, Section, Table
+from scores.tables.markdown import STORE_FILE, UNLABELLED, Goal, Section, Table
 from tagtrail.analytics.columns import times_of_us
 from tagtrail.analytics.estimator import Estimator
 from tagtrail.analytics.place.place import Place
@@ -27,6 +27,7 @@ WANTED: Final = 1
 TAGS: Final = 20
 SECONDS: Final = 3600
 STORE: Final = presence.store_of()
+PLACE: Final = "Place, store file only"
 LEARNED: Final = "Place, learned without labels"
 
 
@@ -53,7 +54,7 @@ ESTIMATORS: Final[dict[str, Callable[[Presences], Estimator]]] = {
     "zone HMM, untold": lambda _: ZoneHmm(STORE),
     "zone HMM, told the truth": _told,
     "presence rule": lambda _: Presence([Layout(0, STORE)]),
-    "Place, store file only": lambda _: Place([Layout(0, STORE)]),
+    PLACE: lambda _: Place([Layout(0, STORE)]),
     LEARNED: _learned,
 }
 
@@ -62,14 +63,16 @@ def measure(seeds: Sequence[int]) -> Section:
     """Errors and F1 by estimator and share of answers, and the goals."""
     found = {name: [_mean(make, *radio, seeds) for radio in RADIOS] for name, make in ESTIMATORS.items()}
     rows = [[name, *(f"{one.error:.3f} / {one.f1:.2f}" for one in scores)] for name, scores in found.items()]
-    columns = ["estimator", *(f"{answer:.0%} answers, {cross:.0%} cross: error / F1" for answer, cross in RADIOS)]
-    goals = []
-    for name in list(ESTIMATORS)[-2:]:
-        how, what = name.removeprefix("Place, "), "presence, 30 % answers, 1 % cross-reads"
-        goals += [
-            Goal(f"{what}: stay F1", 0.85, found[name][WANTED].f1, how),
-            Goal(f"{what}: error", 0.025, found[name][WANTED].error, how, at_least=False),
-        ]
+    columns = [
+        "estimator",
+        *(f"{answer:.0%} answers, {cross:.0%} cross-reads: error / stay F1" for answer, cross in RADIOS),
+    ]
+    own = {STORE_FILE: found[PLACE][WANTED], UNLABELLED: found[LEARNED][WANTED]}
+    what = "presence, 30 % answers, 1 % cross-reads"
+    goals = [
+        Goal(f"{what}: stay F1", 0.85, {given: one.f1 for given, one in own.items()}),
+        Goal(f"{what}: error", 0.025, {given: one.error for given, one in own.items()}, at_least=False),
+    ]
     return Section([Table("Presence with unknown read rates", columns, rows)], goals)
 
 

@@ -12,7 +12,7 @@ from scores.baselines.strongest import Strongest
 from scores.baselines.zone_hmm import ZoneHmm, told
 from scores.crude import Air, Plan, Run, make_store, simulate
 from scores.store_score import StoreScore, score_visits, seconds_of
-from scores.tables.markdown import Goal, Section, Table
+from scores.tables.markdown import STORE_FILE, UNLABELLED, Goal, Section, Table
 from tagtrail.analytics.estimator import Estimator
 from tagtrail.analytics.place.place import Place
 from tagtrail.analytics.placement import Layout
@@ -119,8 +119,10 @@ def _goals(world: World, by_name: dict[str, StoreScore]) -> list[Goal]:
     names = ("zone accuracy", "visit F1", "dwell MAE, s", "path similarity", "traffic error")
     return [
         Goal(
-            f"{', '.join(world)}: {what}", bound, by_name[name][index], name.removeprefix("Place, "), index in (0, 1, 3)
+            f"{', '.join(world)}: {what}",
+            bound,
+            {STORE_FILE: by_name[PLACE][index], UNLABELLED: by_name[LEARNED][index]},
+            at_least=index in (0, 1, 3),
         )
         for index, (what, bound) in enumerate(zip(names, KINDS[world[0]].wanted, strict=True))
-        for name in (PLACE, LEARNED)
     ]
