@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 
 from row import Row
 from scores.crude import Air, Plan, Run, simulate, store_text
-from tagtrail.analytics.columns import us_of_times
+from tagtrail.analytics.columns import times_of_us, us_of_times
 from tagtrail.analytics.files import read_reads
 from tagtrail.analytics.offline import analyze
 from tagtrail.analytics.settings import AnalyzeSettings
@@ -104,24 +104,26 @@ def _crowd(file: Path) -> Run:
 
 
 def _write_reads(run: Run, size: Size, file: Path) -> None:
-    """The reads in order of time; crowds come at the same time, the same crowd comes again the next day."""
-    reads = run.reads
-    names, codes = reads["epc"].cat.categories, reads["epc"].cat.codes.to_numpy()
-    # In order of time as a store's reads come: each second's reads of all crowds together.
-    copy = np.tile(np.arange(size.crowds), len(reads))
-    row = np.repeat(np.arange(len(reads)), size.crowds)
-    epcs = pa.array([f"{crowd:04X}{name[4:]}" for crowd in range(size.crowds) for name in names])
-    epc = (copy * len(names) + codes[row]).astype(np.int32)
-    columns = reads[["reader", "antenna", "rssi_dbm"]].astype({"reader": "str"})
-    time_us = us_of_times(reads["time"])
+    """The reads in order of time; crowds come at the same time, the same crowd comes again the next day.
+
+    No copy is like another one: times are moved by up to half a second, strengths by up to 1 dB.
+    """
+    rng = np.random.default_rng(2)
+    row = np.tile(np.arange(len(run.reads)), size.crowds)
+    names, tag = run.reads["epc"].cat.categories, run.reads["epc"].cat.codes.to_numpy()
+    epcs = np.array([f"{crowd:04X}{name[4:]}" for crowd in range(size.crowds) for name in names], dtype=object)
+    epc = np.repeat(np.arange(size.crowds), len(run.reads)) * len(names) + tag[row]
     with pq.ParquetWriter(file, _SCHEMA, compression="zstd") as writer:
         for day in range(size.times):
-            times = pa.array(time_us[row] + day * DAY_US, _SCHEMA.field("time").type)
-            table = pa.Table.from_pandas(columns, preserve_index=False).take(row)
-            table = table.append_column("time", times).append_column(
-                "epc", pa.DictionaryArray.from_arrays(epc, epcs).cast(pa.string())
+            time_us = us_of_times(run.reads["time"])[row] + rng.integers(0, 500_000, len(row)) + day * DAY_US
+            order = np.argsort(time_us, kind="stable")
+            reads = run.reads[["reader", "antenna", "rssi_dbm"]].iloc[row[order]]
+            table = reads.assign(
+                time=times_of_us(time_us[order]),
+                epc=pd.Categorical.from_codes(epc[order].tolist(), categories=pd.Index(epcs)),
+                rssi_dbm=reads["rssi_dbm"] + rng.integers(-1, 2, len(row)),
             )
-            writer.write_table(table.select(_SCHEMA.names).cast(_SCHEMA))
+            writer.write_table(pa.Table.from_pandas(table[_SCHEMA.names], preserve_index=False).cast(_SCHEMA))
 
 
 _TYPES: Final[dict[str, pa.DataType]] = {

@@ -32,7 +32,7 @@ def smurf_windows(responses: Floats, interrogations: float) -> Ints:
             window = 1
         else:
             mean = float(read.mean())
-            expected = window * mean
+            expected = len(inside) * mean  # at the start there is less than a window
             complete = max(ceil(log(1 / DELTA) / mean), 1)
             if len(read) < expected and expected - len(read) > 2 * sqrt(max(expected * (1 - mean), 0.0)):
                 window = max(min(window // 2, complete), 1)
