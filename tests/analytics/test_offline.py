@@ -27,6 +27,11 @@ from walks import frame_of, random_reads, store_text
         (AnalyzeSettings(dsn="x", clock="noon"), ["clock 'noon': expected 'real' or 'ANCHOR_US,ORIGIN_US,RATE'"]),
         (AnalyzeSettings(dsn="x"), []),
         (AnalyzeSettings(reads="r.csv", store="s.toml", out="o"), []),
+        (AnalyzeSettings(dsn="x", estimator="guess"), ["estimator 'guess': expected 'place' or 'presence'"]),
+        (
+            AnalyzeSettings(dsn="x", calibration="p.csv"),
+            ["calibration: works together with reads and the estimator of place only"],
+        ),
     ],
 )
 def test_settings_say_what_is_wrong(settings: AnalyzeSettings, words: list[str]) -> None:
@@ -51,6 +56,33 @@ def test_files_in_files_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         "visits.parquet", "trips.parquet", "traffic.csv", "flows.csv", "dwell.csv",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_a_radio_map_is_learned_from_known_places(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], ending: str
+) -> None:
+    (tmp_path / "store.toml").write_text(store_text())
+    reads = frame_of(random_reads(1, tags=5))
+    write_table(reads, tmp_path / "reads.parquet")
+    epc = reads["epc"].iloc[0]
+    points = reads[reads["epc"] == epc][["epc", "time"]].assign(epc=epc, floor="1F", x_m=3.0, y_m=3.0)
+    settings = AnalyzeSettings(
+        store=str(tmp_path / "store.toml"),
+        reads=str(tmp_path / "reads.parquet"),
+        out=str(tmp_path / "out"),
+        calibration=str(tmp_path / f"points{ending}"),
+    )
+    write_table(points, tmp_path / f"points{ending}")
+    assert run(settings) == 0
+    assert "from the known places" in capsys.readouterr().err
+    for wrong, words in (
+        ({"floor": "9F"}, "row 1: there is no floor '9F'"),
+        ({"x_m": -1.0}, "lies outside floor '1F'"),
+    ):
+        write_table(points.assign(**wrong), tmp_path / f"points{ending}")
+        with pytest.raises(FaultsError, match=words):
+            run(settings)
 
 
 def test_a_missing_file_is_one_clear_fault(tmp_path: Path) -> None:
