@@ -36,13 +36,15 @@ class Run:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a store looks like: rows of departments on each floor, and which share of them has no antenna."""
+    """What a store looks like: rows of departments on each floor, their size, and the share without antenna."""
 
     columns: int
     rows: int
     floors: int = 1
     bare: float = 0.0
     aisles_are_zones: bool = True
+    width_m: tuple[float, float] = (5.5, 9.0)
+    depth_m: tuple[float, float] = (5.0, 8.0)
 
 
 def make_store(plan: Plan, rng: np.random.Generator) -> Store:
@@ -52,7 +54,7 @@ def make_store(plan: Plan, rng: np.random.Generator) -> Store:
 
 def store_text(plan: Plan, rng: np.random.Generator) -> str:
     """Text of a store file."""
-    width, depth, aisle = rng.uniform(5.5, 9.0), rng.uniform(5.0, 8.0), rng.uniform(2.5, 3.5)
+    width, depth, aisle = rng.uniform(*plan.width_m), rng.uniform(*plan.depth_m), rng.uniform(2.5, 3.5)
     across, back = plan.columns * width, plan.rows * (depth + aisle) + 4.0
     lines = ['[store]\nid = "crude"\nname = "Crude"\ntimezone = "UTC"\n']
     antennas: list[str] = []

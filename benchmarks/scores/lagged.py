@@ -6,11 +6,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from tagtrail.analytics.columns import EPC
+from tagtrail.analytics.columns import EPC, epc_ranks
 from tagtrail.analytics.place.evidence import make_tables
 from tagtrail.analytics.place.place import Place
 from tagtrail.analytics.place.smoother import lag, look_ahead
-from tagtrail.analytics.place.stretches import antennas_of_reads, make_stretches, ranks
+from tagtrail.analytics.place.stretches import antennas_of_reads, make_stretches
 from tagtrail.analytics.place.visits import zone_shares
 
 
@@ -25,7 +25,7 @@ class Seconds(NamedTuple):
 def lagged(place: Place, reads: pd.DataFrame, lag_s: int) -> list[Seconds]:
     """What is told of each second ``lag_s`` later, by the place's first layout."""
     ground, numbers = place.grounds[0], place.parameters
-    epcs, tag = ranks(reads[EPC])
+    epcs, tag = epc_ranks(reads[EPC])
     antenna = antennas_of_reads(reads, ground.antennas)
     stretches = make_stretches(reads, tag, antenna, gap_s=numbers.trip_gap_s, pad_s=numbers.pad_s)
     tables = make_tables(place.hearings[0], numbers.trust, ground.is_door_cell)

@@ -8,6 +8,7 @@ import pytest
 from scores.baselines.edgex import EdgeX
 from scores.baselines.knn import Knn, fingerprints_of
 from scores.baselines.last_antenna import LastAntenna
+from scores.baselines.settled import settled
 from scores.baselines.smurf import Smurf, smurf_presence, smurf_windows
 from scores.baselines.steps import Baseline, hold
 from scores.baselines.strongest import Strongest
@@ -97,3 +98,17 @@ def test_edgex_wants_6_db_more_at_first_and_less_as_the_old_place_falls_silent()
     # After 2 s it is 6 - 0.008 * (2000 - 500) = -6 dB: 5 dB less is loud enough, 7 dB less is not.
     assert edgex((1.2, "bags", -65.0), (3.0, "bags", -65.0)) == ["door", "bags"]
     assert edgex((1.2, "bags", -67.0), (3.0, "bags", -67.0)) == ["door"]
+
+
+@pytest.mark.parametrize(
+    ("label", "expected"),
+    [
+        ([1, 1, 1, 2, 1, 1], [1, 1, 1, 1, 1, 1]),
+        ([1, 2, 2, 2, 3, 3], [1, 2, 2, 2, 2, 2]),
+        ([1, 1, 2, 3, 2, 3], [1, 1, 1, 1, 1, 1]),
+        ([1, 1, 1, 2, 2, 2], [1, 1, 1, 2, 2, 2]),
+        ([], []),
+    ],
+)
+def test_a_minimum_stay_gives_short_runs_to_the_zone_before(label: list[int], expected: list[int]) -> None:
+    assert settled(np.array(label, dtype=np.int64), 3).tolist() == expected

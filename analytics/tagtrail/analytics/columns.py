@@ -133,6 +133,15 @@ def empty_reads() -> pd.DataFrame:
     return validate_reads(frame.astype({TIME: TIME_TYPE, **types}))
 
 
+def epc_ranks(epcs: "pd.Series[str]") -> tuple[npt.NDArray[np.object_], npt.NDArray[np.int64]]:
+    """The different EPCs of checked reads in alphabetic order, and the place of each read's EPC among them."""
+    names = epcs.cat.categories.to_numpy(dtype=np.object_)
+    order = np.argsort(names)
+    rank = np.empty(len(names), dtype=np.int64)
+    rank[order] = np.arange(len(names))
+    return names[order], rank[epcs.cat.codes.to_numpy()]
+
+
 def us_of_times(times: "pd.Series[pd.Timestamp]") -> npt.NDArray[np.int64]:
     """Microseconds since 1970 UTC of times of `TIME_TYPE`."""
     return times.to_numpy(dtype="datetime64[us]").astype(np.int64)

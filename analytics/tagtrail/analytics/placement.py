@@ -26,6 +26,30 @@ class Layout:
     store: Store
 
 
+class Versions:
+    """The versions of one store's layout.
+
+    Attributes:
+        layouts: In the order in which they became valid.
+    """
+
+    def __init__(self, layouts: Sequence[Layout]) -> None:
+        if not layouts:
+            raise ValueError("no layout")
+        self.layouts = sorted(layouts, key=lambda layout: layout.valid_from_us)
+        starts = [FIRST_LAYOUT_FROM_US, *(layout.valid_from_us for layout in self.layouts[1:])]
+        self._starts_us = np.array(starts, dtype=np.int64)
+
+    def at(self, time_us: Ints) -> Ints:
+        """Index of the layout that was valid at each time."""
+        return np.searchsorted(self._starts_us, time_us, side="right") - 1
+
+
+def not_in_store(reader: str, port: int) -> str:
+    """Why a read of such an antenna is in no visit."""
+    return f"reader {reader}, antenna {port} is not in the store file"
+
+
 class Placement:
     """Antenna to zone for the versions of one store's layout.
 
@@ -34,18 +58,13 @@ class Placement:
     """
 
     def __init__(self, layouts: Sequence[Layout]) -> None:
-        if not layouts:
-            raise ValueError("no layout")
-        versions = sorted(layouts, key=lambda layout: layout.valid_from_us)
-        starts = [FIRST_LAYOUT_FROM_US, *(layout.valid_from_us for layout in versions[1:])]
-        self._starts = np.array(starts, dtype=np.int64)
-        self._versions = versions
-        ids = dict.fromkeys(zone.id for layout in versions for zone in layout.store.zone)
+        self._versions = Versions(layouts)
+        ids = dict.fromkeys(zone.id for layout in self._versions.layouts for zone in layout.store.zone)
         self.zones = tuple(ids)
         codes = {zone: code for code, zone in enumerate(ids)}
         self._zone_of: dict[tuple[int, str, int], int] = {}
         self._homeless: set[tuple[int, str, int]] = set()
-        for version, layout in enumerate(versions):
+        for version, layout in enumerate(self._versions.layouts):
             for reader in layout.store.reader:
                 for antenna in reader.antenna:
                     key = (version, reader.id, antenna.port)
@@ -55,15 +74,10 @@ class Placement:
                     else:
                         self._zone_of[key] = codes[zone.id]
 
-    @property
-    def changes_us(self) -> tuple[int, ...]:
-        """When one layout gives way to the next."""
-        return tuple(self._starts[1:].tolist())
-
     def place(self, reads: pd.DataFrame) -> tuple[Ints, Ints, Counter[str]]:
         """Zone code (-1: none) and layout version of each read, and the reads without a zone, counted by antenna."""
         time_us = us_of_times(reads[TIME])
-        version = np.searchsorted(self._starts, time_us, side="right") - 1
+        version = self._versions.at(time_us)
         reader = reads[READER].cat.codes.to_numpy(dtype=np.int64)
         names = reads[READER].cat.categories
         ports = reads[ANTENNA].to_numpy(dtype=np.int64)
@@ -78,6 +92,8 @@ class Placement:
             if zone is not None:
                 zones[kind] = zone
                 continue
-            reason = "is over no zone" if key in self._homeless else "is not in the store file"
-            unplaced[f"reader {key[1]}, antenna {key[2]} {reason}"] += int((inverse == kind).sum())
+            _, name, port = key
+            homeless = key in self._homeless
+            reason = f"reader {name}, antenna {port} is over no zone" if homeless else not_in_store(name, port)
+            unplaced[reason] += int((inverse == kind).sum())
         return zones[inverse], version, unplaced

@@ -27,6 +27,7 @@ from tagtrail.analytics.columns import (
     TIME,
     TRIP,
     ZONE,
+    epc_ranks,
     times_of_us,
     us_of_times,
 )
@@ -91,7 +92,7 @@ class Presence:
     def estimate(self, reads: pd.DataFrame) -> Estimate:
         """The visits in checked reads; see `Estimator`."""
         zone, version, unused = self.placement.place(reads)
-        epcs, tag = _ranks(reads[EPC])
+        epcs, tag = epc_ranks(reads[EPC])
         found = [
             find_stays(
                 chunk,
@@ -167,15 +168,6 @@ def _order(reads: pd.DataFrame, tag: Ints, zone: Ints, version: Ints) -> _Ordere
     order = order[starts_of_equal(tag[order], time_us[order], detail[order])]
     weight = evidence_of(rssi_dbm[order], count[order])
     return _Ordered(tag[order], time_us[order], version[order], zone[order], weight)
-
-
-def _ranks(epcs: "pd.Series[str]") -> tuple[Texts, Ints]:
-    """The different EPCs in alphabetic order, and the place of each read's EPC among them."""
-    names = epcs.cat.categories.to_numpy(dtype=np.object_)
-    order = np.argsort(names)
-    rank = np.empty(len(names), dtype=np.int64)
-    rank[order] = np.arange(len(names))
-    return names[order], rank[epcs.cat.codes.to_numpy()]
 
 
 def _us(seconds: float) -> int:

@@ -9,20 +9,20 @@ import numpy.typing as npt
 import pandas as pd
 
 from tagtrail.analytics.columns import (
-    ANTENNA,
     CONFIDENCE,
     ENTER,
     EPC,
     EXIT,
-    READER,
     RSSI_DBM,
     TIME,
     TRIP,
     ZONE,
+    epc_ranks,
     times_of_us,
     us_of_times,
 )
 from tagtrail.analytics.estimator import Estimate
+from tagtrail.analytics.place.stretches import antennas_of_reads
 from tagtrail.analytics.trips import TRIP_GAP_S, number_trips
 from tagtrail.hardware.store import Store, antenna_zone
 
@@ -91,11 +91,9 @@ def antennas_of(store: Store) -> Antennas:
 
 def stretches(reads: pd.DataFrame, antennas: Antennas, gap_s: float) -> Iterator[Stretch]:
     """Reads of known antennas without exact duplicates, by tag, cut where a tag is silent for more than ``gap_s``."""
-    antenna = _antenna_of(reads, antennas)
+    antenna = antennas_of_reads(reads, antennas.row)
     rssi_dbm = np.nan_to_num(reads[RSSI_DBM].to_numpy(dtype=np.float64), nan=NO_RSSI_DBM)
-    names = reads[EPC].cat.categories
-    rank = np.argsort(np.argsort(names.to_numpy(dtype=np.object_)))
-    tag = rank[reads[EPC].cat.codes.to_numpy()]
+    epcs, tag = epc_ranks(reads[EPC])
     time_us = us_of_times(reads[TIME])
     kept = np.flatnonzero(antenna >= 0)
     order = kept[np.lexsort((rssi_dbm[kept], antenna[kept], time_us[kept], tag[kept]))]
@@ -105,22 +103,12 @@ def stretches(reads: pd.DataFrame, antennas: Antennas, gap_s: float) -> Iterator
     tag, time_us, antenna, rssi_dbm = tag[order], time_us[order], antenna[order], rssi_dbm[order]
     cut = np.ones(len(tag), dtype=np.bool_)
     cut[1:] = (np.diff(tag) != 0) | (np.diff(time_us) > gap_s * SECOND_US)
-    sorted_names = sorted(names)
     begin = np.flatnonzero(cut).tolist()
     for low, high in zip(begin, [*begin[1:], len(tag)][: len(begin)], strict=True):
         start_us = int(time_us[low]) // SECOND_US * SECOND_US
         time_s = (time_us[low:high] - start_us) / SECOND_US
-        epc = sorted_names[tag[low]]
+        epc = str(epcs[tag[low]])
         yield Stretch(epc, start_us, int(time_s[-1]) + 1, time_s, antenna[low:high], rssi_dbm[low:high])
-
-
-def _antenna_of(reads: pd.DataFrame, antennas: Antennas) -> Ints:
-    names = reads[READER].cat.categories
-    table = np.full((len(names), 256), -1, dtype=np.int64)
-    for (reader, port), index in antennas.row.items():
-        if reader in names:
-            table[names.get_loc(reader), port] = index
-    return np.asarray(table[reads[READER].cat.codes.to_numpy(), reads[ANTENNA].to_numpy()])
 
 
 class Baseline:
@@ -132,6 +120,7 @@ class Baseline:
     """
 
     def __init__(self, store: Store, trip_gap_s: float = TRIP_GAP_S) -> None:
+        self.store = store
         self.antennas = antennas_of(store)
         self._trip_gap_s = trip_gap_s
 
@@ -151,7 +140,7 @@ class Baseline:
 
     def estimate(self, reads: pd.DataFrame) -> Estimate:
         """See `Estimator`."""
-        known = int((_antenna_of(reads, self.antennas) >= 0).sum())
+        known = int((antennas_of_reads(reads, self.antennas.row) >= 0).sum())
         found = [(one, self.label(one)) for one in stretches(reads, self.antennas, self._trip_gap_s)]
         visits = visits_of(found, self.antennas.zones)
         trip = number_trips(visits, trip_gap_s=self._trip_gap_s)

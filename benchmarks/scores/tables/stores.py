@@ -7,6 +7,7 @@ import numpy as np
 
 from scores.baselines.edgex import EdgeX
 from scores.baselines.last_antenna import LastAntenna
+from scores.baselines.settled import Settled
 from scores.baselines.smurf import Smurf
 from scores.baselines.strongest import Strongest
 from scores.baselines.zone_hmm import ZoneHmm, told
@@ -33,18 +34,24 @@ class Kind(NamedTuple):
     wanted: tuple[float, float, float, float, float]
 
 
+WANTED: Final = (0.90, 0.76, 4.7, 0.75, 0.10)
+"""Where each zone has an antenna or more."""
+LARGE: Final = [
+    Plan(columns, 2, aisles_are_zones=False, width_m=(9.0, 14.0), depth_m=(8.0, 12.0)) for columns in (2, 3)
+]
 KINDS: Final = {
-    "an antenna or more per zone": Kind((Plan(3, 2), Plan(4, 2)), (0.90, 0.76, 4.7, 0.75, 0.10)),
+    "an antenna or more per zone": Kind((Plan(3, 2), Plan(4, 2)), WANTED),
     "two floors, bare zones": Kind(
         (Plan(3, 2, 2, 0.3, aisles_are_zones=False), Plan(4, 2, 2, 0.35)), (0.75, 0.58, 18.0, 0.62, 0.18)
     ),
+    "large zones, bare aisles": Kind(LARGE, WANTED),
 }
 RADIOS: Final = {"easy radio": Radio((1.0, 2.5), (1.0, 4.0)), "hard radio": Radio((4.0, 6.0), (3.0, 7.0))}
 PLACE: Final = "Place, store file only"
 LEARNED: Final = "Place, learned without labels"
 
 
-def _hmm_told(run: Run) -> Estimator:
+def _hmm_told(run: Run) -> ZoneHmm:
     return ZoneHmm(run.store, told(run.store, run.reads, seconds_of(run).fillna({"zone": ""})))
 
 
@@ -57,10 +64,12 @@ def _learned(run: Run) -> Estimator:
 ESTIMATORS: Final[dict[str, Callable[[Run], Estimator]]] = {
     "last antenna": lambda run: LastAntenna(run.store),
     "strongest antenna, 5 s": lambda run: Strongest(run.store),
+    "strongest antenna, 5 s, stays of 6 s": lambda run: Settled(Strongest(run.store)),
     "SMURF": lambda run: Smurf(run.store),
     "EdgeX mobility profile": lambda run: EdgeX(run.store),
     "zone HMM, untold": lambda run: ZoneHmm(run.store),
     "zone HMM, told the truth": _hmm_told,
+    "zone HMM, told the truth, stays of 6 s": lambda run: Settled(_hmm_told(run)),
     "presence rule": lambda run: Presence([Layout(0, run.store)]),
     PLACE: lambda run: Place([Layout(0, run.store)]),
     LEARNED: _learned,

@@ -18,21 +18,27 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     before = settings["CACHE_DIR"]
     settings["CACHE_DIR"] = _FOLDER
     try:
-        return cast("Callable[P, R]", njit(cache=True, error_model="numpy", fastmath=False)(function))
+        kept = njit(cache=_FOLDER is not None, error_model="numpy", fastmath=False)(function)
     finally:
         settings["CACHE_DIR"] = before
+    return cast("Callable[P, R]", kept)
 
 
-def _folder() -> str:
-    """Where machine code of exactly these sources is kept.
+def _folder() -> str | None:
+    """Where machine code of exactly these sources is kept; None where nothing can be, and each process compiles.
 
     numba looks only at the file of a function; what it calls may stand in another one, changed by an upgrade.
     """
     digest = hashlib.sha256()
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.read_bytes())
-    caches = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()
-    return str(Path(caches, "tagtrail", "compiled", digest.hexdigest()[:16]))
+    try:
+        caches = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
+        folder = caches / "tagtrail" / "compiled" / digest.hexdigest()[:16]
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):  # it may not be written, or there is no home
+        return None
+    return str(folder) if os.access(folder, os.W_OK) else None
 
 
 _FOLDER = _folder()

@@ -28,6 +28,7 @@ from tagtrail.analytics.columns import (
     TIME,
     TRIP,
     ZONE,
+    epc_ranks,
     times_of_us,
     us_of_times,
 )
@@ -35,12 +36,11 @@ from tagtrail.analytics.estimator import Estimate
 from tagtrail.analytics.place.calibration import count_at, interpolated
 from tagtrail.analytics.place.evidence import Tables, Trust, awake, make_tables
 from tagtrail.analytics.place.ground import Ground
-from tagtrail.analytics.place.hearing import Hearing
 from tagtrail.analytics.place.learning import Counts, Learning, count_all, first_hearing, learn_hearing
-from tagtrail.analytics.place.stretches import SECOND_US, Stretches, antennas_of_reads, make_stretches, ranks
+from tagtrail.analytics.place.stretches import SECOND_US, Stretches, antennas_of_reads, make_stretches
 from tagtrail.analytics.place.visits import find_runs
 from tagtrail.analytics.place.walking import Gait
-from tagtrail.analytics.placement import Layout
+from tagtrail.analytics.placement import Layout, Versions, not_in_store
 from tagtrail.analytics.trips import TRIP_GAP_S, number_trips
 
 Ints = npt.NDArray[np.int64]
@@ -84,22 +84,20 @@ class Place:
     Args:
         layouts: Versions of the store file.
         parameters: See there.
-        hearings: Radio map of each version (`learn`); None for what the store file alone says.
+
+    Attributes:
+        hearings: Radio map of each version: at first what the store file alone says.
     """
 
     def __init__(
         self,
         layouts: Sequence[Layout],
         parameters: PlaceParameters | None = None,
-        hearings: Sequence[Hearing] | None = None,
     ) -> None:
         self.parameters = parameters or PlaceParameters()
-        layouts = sorted(layouts, key=lambda layout: layout.valid_from_us)
-        self._starts_us = np.array([layout.valid_from_us for layout in layouts], dtype=np.int64)
-        self.grounds = [Ground(layout.store, self.parameters.gait) for layout in layouts]
-        self.hearings = list(
-            hearings or (first_hearing(ground.distance_m, ground.cells.zone >= 0) for ground in self.grounds)
-        )
+        self._versions = Versions(layouts)
+        self.grounds = [Ground(layout.store, self.parameters.gait) for layout in self._versions.layouts]
+        self.hearings = [first_hearing(ground.distance_m, ground.cells.zone >= 0) for ground in self.grounds]
 
     @property
     def visit_gap_s(self) -> float:
@@ -117,7 +115,7 @@ class Place:
         Stretches are taken evenly over all tags and times if there are more than are needed, so the same reads give
         the same maps, in whatever order they come.
         """
-        _, tag = ranks(reads[EPC])
+        _, tag = epc_ranks(reads[EPC])
         for version, ground in enumerate(self.grounds):
             stretches, _ = self._stretches(reads, tag, version)
             if not len(stretches):
@@ -148,7 +146,7 @@ class Place:
 
     def estimate(self, reads: pd.DataFrame) -> Estimate:
         """Visits with an interval of each dwell, and whether it is cut off by silence; see `Estimator`."""
-        epcs, tag = ranks(reads[EPC])
+        epcs, tag = epc_ranks(reads[EPC])
         unused: Counter[str] = Counter()
         tables = [self._version_visits(reads, tag, epcs, version, unused) for version in range(len(self.grounds))]
         visits = pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
@@ -162,13 +160,13 @@ class Place:
         """The reads of one layout version, and those that are of no antenna of it."""
         antenna = antennas_of_reads(reads, self.grounds[version].antennas)
         unknown: Counter[str] = Counter()
-        here = np.searchsorted(self._starts_us[1:], us_of_times(reads[TIME]), side="right") == version
+        here = self._versions.at(us_of_times(reads[TIME])) == version
         strange = np.flatnonzero(here & (antenna < 0))
         if len(strange):
             few = reads.iloc[strange].value_counts([READER, ANTENNA], sort=False).reset_index(name=COUNT)
             for reader, port, count in zip(few[READER], few[ANTENNA], few[COUNT], strict=True):
                 if count:
-                    unknown[f"reader {reader}, antenna {port} is not in the store file"] += int(count)
+                    unknown[not_in_store(reader, port)] += int(count)
         numbers = self.parameters
         antenna = np.where(here, antenna, -1)
         return make_stretches(reads, tag, antenna, gap_s=numbers.trip_gap_s, pad_s=numbers.pad_s), unknown

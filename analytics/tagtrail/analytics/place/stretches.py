@@ -41,15 +41,6 @@ class Stretches(NamedTuple):
         return len(self.tag)
 
 
-def ranks(epcs: "pd.Series[str]") -> tuple[npt.NDArray[np.object_], Ints]:
-    """The different EPCs in alphabetic order, and the place of each read's EPC among them."""
-    names = epcs.cat.categories.to_numpy(dtype=np.object_)
-    order = np.argsort(names)
-    rank = np.empty(len(names), dtype=np.int64)
-    rank[order] = np.arange(len(names))
-    return names[order], rank[epcs.cat.codes.to_numpy()]
-
-
 def antennas_of_reads(reads: pd.DataFrame, index: Mapping[tuple[str, int], int]) -> Ints:
     """Index of each read's antenna, -1 for one that is not in the store file."""
     reader, port = reads[READER].cat.codes.to_numpy(dtype=np.int64), reads[ANTENNA].to_numpy(dtype=np.int64)
