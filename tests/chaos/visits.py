@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from io import BytesIO
 from typing import Final
 
 import numpy as np
@@ -16,9 +17,10 @@ from tagtrail.ingest.database.connection import Connection
 
 Row = tuple[object, ...]
 
-TAGS_AT_ONCE: Final = 5_000
+TAGS_AT_ONCE: Final = 20_000
 _READS: Final = """
-SELECT time, reader, antenna, epc, rssi_dbm, count FROM read WHERE store = %s AND epc = ANY (%s)
+COPY (SELECT time, reader, antenna, epc, rssi_dbm, count FROM read WHERE store = %s AND epc = ANY (%s))
+TO STDOUT WITH (FORMAT csv, HEADER)
 """
 _VISITS: Final = """
 SELECT epc, trip, zone, enter, exit, confidence FROM visit JOIN tag USING (tag_id) WHERE epc = ANY (%s)
@@ -74,20 +76,15 @@ def visit_faults(connection: Connection, store: str) -> list[str]:
 
 
 def _reads(connection: Connection, store: str, epcs: Sequence[str]) -> pd.DataFrame:
-    rows = connection.execute(_READS, [store, list(epcs)]).fetchall()
-    columns = list(zip(*rows, strict=True)) or [()] * 6
-    return validate_reads(
-        pd.DataFrame(
-            {
-                "time": pd.to_datetime(list(columns[0]), utc=True).as_unit("us"),
-                "reader": pd.Series(columns[1], dtype="str"),
-                "antenna": pd.Series(columns[2], dtype="int64"),
-                "epc": pd.Series(columns[3], dtype="str"),
-                "rssi_dbm": pd.Series(columns[4], dtype="float32"),
-                "count": pd.Series(columns[5], dtype="int64"),
-            }
-        )
-    )
+    text = BytesIO()
+    with connection.cursor() as cursor, cursor.copy(_READS, [store, list(epcs)]) as copy:
+        for block in copy:
+            text.write(block)
+    text.seek(0)
+    types = {"reader": "str", "antenna": "int64", "epc": "str", "rssi_dbm": "float32", "count": "int64"}
+    rows = pd.read_csv(text, dtype=types)
+    rows["time"] = pd.to_datetime(rows["time"], utc=True, format="ISO8601").dt.as_unit("us")
+    return validate_reads(rows)
 
 
 def _rows(table: pd.DataFrame) -> Iterator[Row]:

@@ -279,18 +279,26 @@ class World:
         """What the spool of an agent has accepted."""
         return hear(self._witness(agent))
 
-    def settle(self, limit_s: float = 120.0) -> Verdict:
-        """Let the readers fall silent and everything drain, end the agents in order, and count."""
+    def settle(self, limit_s: float = 120.0, tell: Callable[[str], None] = lambda _: None) -> Verdict:
+        """Let the readers fall silent and everything drain, end the agents in order, and count.
+
+        Args:
+            limit_s: For each of these.
+            tell: Is told how far it has come.
+        """
         self._fall_silent(limit_s)
         told = self._evidence()
         self.wait(lambda: self._edges_run() and self._drained(told), "everything drains", limit_s)
+        tell("all spools are empty")
         if self.analytics is not None:
             self.wait(self._analysed, "analytics comes to the end", limit_s)
+            tell("all reads are analysed")
         for worker in [*self.edges.values(), self.ingest, *([self.analytics] if self.analytics else [])]:
             _end(worker, limit_s)  # analytics estimates first what it has put off
             self.workers.remove(worker)
         with connect(self.database.dsn, autocommit=True) as connection:
             verdict = judge(connection, STORE, self._evidence())
+            tell(f"reads are counted, visits are next\n{verdict.table()}")
             if self.analytics is not None:
                 verdict = replace(verdict, faults=[*verdict.faults, *visit_faults(connection, STORE)])
         return verdict
