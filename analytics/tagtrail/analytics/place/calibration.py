@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from tagtrail.analytics.columns import EPC, RSSI_DBM, TIME, us_of_times
+from tagtrail.analytics.place.curves import Counts, Learning, spread_db
 from tagtrail.analytics.place.ground import Ground
 from tagtrail.analytics.place.hearing import Floats, Hearing
-from tagtrail.analytics.place.learning import Counts, Learning, spread_db
 from tagtrail.analytics.place.stretches import SECOND_US, antennas_of_reads
 
 

@@ -13,12 +13,15 @@ R = TypeVar("R")
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile at the first call, and keep it on disk; arithmetic is that of IEEE 754, in the order it is written."""
+    """Compile at the first call, and keep it on disk; arithmetic is that of IEEE 754, in the order it is written.
+
+    Other threads run meanwhile, such as the one by which a worker of a cluster says that it lives.
+    """
     settings = vars(config)
     before = settings["CACHE_DIR"]
     settings["CACHE_DIR"] = _FOLDER
     try:
-        kept = njit(cache=_FOLDER is not None, error_model="numpy", fastmath=False)(function)
+        kept = njit(cache=_FOLDER is not None, error_model="numpy", fastmath=False, nogil=True)(function)
     finally:
         settings["CACHE_DIR"] = before
     return cast("Callable[P, R]", kept)

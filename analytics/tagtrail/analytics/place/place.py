@@ -8,6 +8,7 @@ pass over a whole trip (`smoother`) give the posterior of each zone at each seco
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -34,9 +35,11 @@ from tagtrail.analytics.columns import (
 )
 from tagtrail.analytics.estimator import Estimate
 from tagtrail.analytics.place.calibration import count_at, interpolated
-from tagtrail.analytics.place.evidence import Tables, Trust, awake, make_tables
+from tagtrail.analytics.place.curves import Learning, first_hearing, fit_hearing
+from tagtrail.analytics.place.evidence import Tables, Trust, make_tables
 from tagtrail.analytics.place.ground import Ground
-from tagtrail.analytics.place.learning import Counts, Learning, count_all, first_hearing, learn_hearing
+from tagtrail.analytics.place.learning import learn_hearing
+from tagtrail.analytics.place.smoother import Posterior, smooth
 from tagtrail.analytics.place.stretches import SECOND_US, Stretches, antennas_of_reads, make_stretches
 from tagtrail.analytics.place.visits import find_runs
 from tagtrail.analytics.place.walking import Gait
@@ -47,8 +50,6 @@ Ints = npt.NDArray[np.int64]
 
 TOO_SHORT: Final = "tag seen for less than visit_min_s"
 OUTSIDE: Final = "tag probably in no zone"
-LEARN_STEPS_MAX: Final = 200_000
-"""Seconds of tags that are learned from: enough for hundreds of cells, and a second or two of work a round."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,26 +111,14 @@ class Place:
         return self.parameters.trip_gap_s
 
     def learn(self, reads: pd.DataFrame) -> None:
-        """Make the radio maps better by checked reads; nobody has to say where the tags were.
-
-        Stretches are taken evenly over all tags and times if there are more than are needed, so the same reads give
-        the same maps, in whatever order they come.
-        """
+        """Make the radio maps by checked reads; nobody has to say where the tags were (`learning`)."""
         _, tag = epc_ranks(reads[EPC])
         for version, ground in enumerate(self.grounds):
             stretches, _ = self._stretches(reads, tag, version)
-            if not len(stretches):
-                continue
-            total = int(stretches.step_ptr[-1])
-            chosen = np.arange(len(stretches))[:: max(1, -(-total // LEARN_STEPS_MAX))]
-            for _ in range(self.parameters.learning.rounds):
-                counts = Counts.none(*ground.distance_m.shape)
-                count_all(
-                    chosen, stretches.step_ptr, stretches.first, stretches.kind, self._tables(version), ground.walking,
-                    counts.seconds, counts.reads, counts.known, counts.sum_dbm, counts.sum2_dbm,
-                    awake(self.hearings[version], self.parameters.trust),
-                )  # fmt: skip
-                self.hearings[version] = learn_hearing(ground.distance_m, counts, self.parameters.learning)
+            if len(stretches):
+                self.hearings[version] = learn_hearing(
+                    ground, stretches, self.parameters.learning, self.parameters.trust
+                )
 
     def calibrate(self, reads: pd.DataFrame, points: pd.DataFrame, version: int = -1) -> None:
         """Make a radio map by reads of tags whose places are known; see `calibration`.
@@ -141,7 +130,7 @@ class Place:
         """
         ground = self.grounds[version]
         counts = count_at(ground, reads, points)
-        hearing = learn_hearing(ground.distance_m, counts, self.parameters.learning)
+        hearing = fit_hearing(ground.distance_m, counts, self.parameters.learning)
         self.hearings[version] = interpolated(hearing, ground, counts, self.parameters.learning)
 
     def estimate(self, reads: pd.DataFrame) -> Estimate:
@@ -152,6 +141,21 @@ class Place:
         visits = pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
         visits = visits.sort_values([EPC, ENTER], kind="stable", ignore_index=True)
         return Estimate(visits.assign(**{TRIP: number_trips(visits, trip_gap_s=self.trip_gap_s)}), +unused)
+
+    def posteriors(self, reads: pd.DataFrame, version: int = 0) -> tuple[Stretches, list[Posterior]]:
+        """Where tags probably were in each second of their stretches, as `estimate` takes it.
+
+        Args:
+            reads: Checked reads.
+            version: Of the layout.
+        """
+        _, tag = epc_ranks(reads[EPC])
+        stretches, _ = self._stretches(reads, tag, version)
+        tables, walking = self._tables(version), self.grounds[version].walking
+        return stretches, [
+            smooth(stretches.first[low : high + 1], stretches.kind, tables, walking)
+            for low, high in pairwise(stretches.step_ptr)
+        ]
 
     def _tables(self, version: int) -> Tables:
         return make_tables(self.hearings[version], self.parameters.trust, self.grounds[version].is_door_cell)
