@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
+from tagtrail.simulator.disk import Room, writing
 from tagtrail.simulator.layouts import store_toml
 from tagtrail.simulator.live.course import Course, Sightings
 from tagtrail.simulator.progress import Pace
@@ -26,7 +27,6 @@ from tagtrail.simulator.truth import (
     iso,
     texts,
     times,
-    writing,
 )
 
 BLOCK_CYCLES: Final = 240
@@ -35,11 +35,13 @@ BLOCK_CYCLES: Final = 240
 log = logging.getLogger("tagtrail.simulate")
 
 
-def simulate_to_files(scenario: Scenario, out: Path, stop: Callable[[], bool] = lambda: False) -> list[Summary]:
+def simulate_to_files(
+    scenario: Scenario, out: Path, stop: Callable[[], bool] = lambda: False, room: Room | None = None
+) -> list[Summary]:
     """Write every store of a scenario: into ``out``, a chain into ``out/STORE_ID`` each.
 
     ``stop`` is asked at every block; a stopped simulation is complete up to there, and the stores of a chain that it
-    did not get to have no files.
+    did not get to have no files. ``room`` is for what is to be finished when the disk is full.
 
     Raises:
         FaultsError: A folder or file cannot be written.
@@ -49,21 +51,23 @@ def simulate_to_files(scenario: Scenario, out: Path, stop: Callable[[], bool] = 
     for folder in folders:
         begin(folder)
     return [
-        _simulate_shop(scenario.name, shop, folder, stop)
+        _simulate_shop(scenario.name, shop, folder, stop, room)
         for shop, folder in zip(scenario.shops, folders, strict=True)
         if not stop()
     ]
 
 
-def _simulate_shop(name: str, shop: Shop, out: Path, stop: Callable[[], bool]) -> Summary:
+def _simulate_shop(name: str, shop: Shop, out: Path, stop: Callable[[], bool], room: Room | None) -> Summary:
     """Write all files of one store, the summary last."""
     with writing(out):
         _write_layouts(shop, out)
     counts: Counter[str] = Counter({reader.id: 0 for layout in shop.layouts for reader in layout.store.reader})
     pace = Pace()
     with ExitStack() as files:
-        truth = files.enter_context(Truth(out))
-        table = files.enter_context(Table(out / "reads.parquet", READS_SCHEMA))
+        if room:
+            files.enter_context(room)
+        truth = files.enter_context(Truth(out, room))
+        table = files.enter_context(Table(out / "reads.parquet", READS_SCHEMA, room))
         course = Course(shop, truth)
         course.begin(shop.start_us)
         while not course.over and not stop():

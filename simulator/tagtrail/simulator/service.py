@@ -12,6 +12,7 @@ from typing import cast
 from tagtrail.hardware.clock import parse_clock
 from tagtrail.hardware.errors import FaultsError, GiveUp
 from tagtrail.hardware.store import load_store
+from tagtrail.simulator.disk import Room
 from tagtrail.simulator.files import simulate_to_files
 from tagtrail.simulator.keys import scenario_keys
 from tagtrail.simulator.live.connection import MqttTarget
@@ -48,6 +49,18 @@ def run_simulate(settings: SimulateSettings) -> int:
     if not forever:
         for shop in scenario.shops:
             _tell_if_closed(shop)
+    room = Room(out) if out and not forever else None
+    summaries = _simulate(settings, scenario, out, room, room.or_full(stop) if room else stop)
+    if not forever:
+        _tell_if_cut(scenario, summaries, out, stopped=stop(), full=room is not None and room.taken)
+    return 0
+
+
+def _simulate(
+    settings: SimulateSettings, scenario: Scenario, out: Path | None, room: Room | None, stop: Callable[[], bool]
+) -> list[Summary]:
+    """Where the settings say."""
+    forever = settings.minutes == 0
     if settings.publish is not None:
         target = MqttTarget(
             url=settings.publish, user=settings.mqtt_user, password=settings.mqtt_password, ca=settings.mqtt_ca
@@ -59,9 +72,11 @@ def run_simulate(settings: SimulateSettings) -> int:
             boot=f"simulated-{secrets.token_hex(6)}",
         )
         clock = clock_of(settings.clock, settings.speed)
-        summaries = simulate_on_mqtt(scenario, publishing=publishing, clock=clock, out=out, forever=forever, stop=stop)
-    elif settings.destinations:
-        summaries = simulate_on_lines(
+        return simulate_on_mqtt(
+            scenario, publishing=publishing, clock=clock, out=out, forever=forever, stop=stop, room=room
+        )
+    if settings.destinations:
+        return simulate_on_lines(
             scenario,
             make_line=settings.make_line,
             clock=clock_of(settings.clock, settings.speed),
@@ -69,15 +84,13 @@ def run_simulate(settings: SimulateSettings) -> int:
             forever=forever,
             wait=settings.wait_for_readers,
             stop=stop,
+            room=room,
         )
-    else:
-        assert out is not None
-        summaries = simulate_to_files(scenario, out, stop)
-        for summary in summaries:
-            log.info("%s: %d shoppers, %d reads in %s", summary.store, summary.shoppers, summary.reads_sent, out)
-    if not forever:
-        _tell_if_cut(scenario, summaries, out, stopped=stop())
-    return 0
+    assert out is not None
+    summaries = simulate_to_files(scenario, out, stop, room)
+    for summary in summaries:
+        log.info("%s: %d shoppers, %d reads in %s", summary.store, summary.shoppers, summary.reads_sent, out)
+    return summaries
 
 
 def _tell_if_closed(shop: Shop) -> None:
@@ -93,8 +106,14 @@ def _tell_if_closed(shop: Shop) -> None:
     )  # fmt: skip
 
 
-def _tell_if_cut(scenario: Scenario, summaries: Sequence[Summary], out: Path | None, *, stopped: bool) -> None:
-    """Say how far a run came that was stopped before its end, and what there is of it."""
+def _tell_if_cut(
+    scenario: Scenario, summaries: Sequence[Summary], out: Path | None, *, stopped: bool, full: bool
+) -> None:
+    """Say how far a run came that was stopped before its end, and what there is of it.
+
+    Raises:
+        FaultsError: It was stopped by a full disk.
+    """
     done = {summary.store: summary for summary in summaries}
     cut, missing = [], []
     for shop in scenario.shops:
@@ -103,11 +122,14 @@ def _tell_if_cut(scenario: Scenario, summaries: Sequence[Summary], out: Path | N
             missing.append(shop.store.id)
         elif (length_s := span_s(summary)) < shop.minutes * 60 - CYCLE_S:
             cut.append(f"{shop.store.id} after {length_s / 60:.1f} of {shop.minutes:g} minutes")
-    if not stopped or not (cut or missing):
+    if not (stopped or full) or not (cut or missing):
         return
     where = f"; what is in {out} is complete up to there" if out else ""
     rest = f"; nothing of {', '.join(missing)}" if missing else ""
-    log.warning("stopped: %s%s%s", ", ".join(cut) or "between two stores", where, rest)
+    text = f"stopped: {', '.join(cut) or 'between two stores'}{where}{rest}"
+    if full:
+        raise FaultsError(str(out), [f"the disk is full; free some space and run it again; {text}"])
+    log.warning("%s", text)
 
 
 def run_scenarios(settings: ScenariosSettings) -> int:

@@ -4,8 +4,8 @@ Rows are written as they come, so that a long simulation needs no more memory th
 their names when they are complete. Everything is columns: no loop runs over rows.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from tagtrail.hardware.errors import FaultsError
 from tagtrail.hardware.store import Store
+from tagtrail.simulator.disk import Room, RoomyFile, writing
 from tagtrail.simulator.geometry import Ints
 from tagtrail.simulator.people.purchases import Purchase
 from tagtrail.simulator.presence import CYCLE_US, CYCLES_PER_SECOND, Body, Presence
@@ -46,32 +47,22 @@ TABLES: Final = ("truth", "visits_truth", "people", "purchases", "reads")
 ROWS_PER_GROUP: Final = 200_000
 
 
-@contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """Something is written in a folder.
-
-    Raises:
-        FaultsError: It cannot be: the disk is full, or somebody else's.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise FaultsError(str(folder), [f"cannot be written: {error.strerror or error}"]) from None
-
-
 class Table:
     """A Parquet file in the making: columns come in pieces, the file is renamed to its name when it is complete.
+
+    Where the disk is full, what is begun is written into the space that ``room`` has kept; see `Room`.
 
     Raises:
         FaultsError: It cannot be written; every method raises it.
     """
 
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
+    def __init__(self, path: Path, schema: pa.Schema, room: Room | None = None) -> None:
         self.rows = 0
         self._path, self._part = path, path.with_name(path.name + ".part")
         self._schema = schema
         with writing(path.parent):
-            self._writer = pq.ParquetWriter(self._part, schema, compression="zstd")
+            self._file = RoomyFile(self._part, room)
+            self._writer = pq.ParquetWriter(self._file, schema, compression="zstd")
         self._pieces: list[pa.RecordBatch] = []
         self._waiting = 0
 
@@ -106,6 +97,7 @@ class Table:
             with writing(self._path.parent):
                 self._writer.write_table(pa.Table.from_batches(self._pieces, schema=self._schema))
                 self._writer.close()
+                self._file.close()
                 self._part.replace(self._path)
         except FaultsError:
             self._give_up()
@@ -114,6 +106,8 @@ class Table:
     def _give_up(self) -> None:
         with suppress(OSError):  # what went wrong has been told
             self._writer.close()
+        with suppress(OSError):
+            self._file.close()
         self._part.unlink(missing_ok=True)
 
 
@@ -135,12 +129,12 @@ class Truth:
     more. Who is in a zone at the end has stayed until then. Things that carry tags stand in ``people.parquet`` alone.
     """
 
-    def __init__(self, out: Path) -> None:
+    def __init__(self, out: Path, room: Room | None = None) -> None:
         self._files = ExitStack()
-        self._seconds = self._files.enter_context(Table(out / "truth.parquet", TRUTH_SCHEMA))
-        self._visits = self._files.enter_context(Table(out / "visits_truth.parquet", VISITS_SCHEMA))
-        self._people = self._files.enter_context(Table(out / "people.parquet", PEOPLE_SCHEMA))
-        self._purchases = self._files.enter_context(Table(out / "purchases.parquet", PURCHASES_SCHEMA))
+        self._seconds = self._files.enter_context(Table(out / "truth.parquet", TRUTH_SCHEMA, room))
+        self._visits = self._files.enter_context(Table(out / "visits_truth.parquet", VISITS_SCHEMA, room))
+        self._people = self._files.enter_context(Table(out / "people.parquet", PEOPLE_SCHEMA, room))
+        self._purchases = self._files.enter_context(Table(out / "purchases.parquet", PURCHASES_SCHEMA, room))
         self._first_person = self._next_person = 0
 
     def __enter__(self) -> Self:

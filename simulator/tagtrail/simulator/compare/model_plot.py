@@ -28,7 +28,7 @@ def draw_model(out: Path, store: Store, model: RadioModel, seed: int) -> None:
     floor = store.floor[0]
     x_m, y_m = np.meshgrid(np.arange(0.5, floor.width_m), np.arange(0.5, floor.depth_m))
     rates = _rates(Radio(store, model, seed=seed), x_m.ravel(), y_m.ravel(), None).reshape(x_m.shape)
-    image = place.imshow(rates, origin="lower", extent=(0, floor.width_m, 0, floor.depth_m), cmap="viridis", vmax=1.5)
+    image = place.imshow(rates, origin="lower", extent=(0, floor.width_m, 0, floor.depth_m), cmap="viridis", vmin=0.0)
     here = [antenna for reader in store.reader for antenna in reader.antenna if antenna.floor == floor.id]
     at = np.array([antenna.position_m[:2] for antenna in here]).reshape(-1, 2)
     place.scatter(at[:, 0], at[:, 1], s=18, color="white", marker="^")

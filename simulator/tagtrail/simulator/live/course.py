@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tagtrail.hardware.protocols import load_family
+from tagtrail.simulator.disk import Room
 from tagtrail.simulator.geometry import Floats, Ints
 from tagtrail.simulator.live.faults import antenna_gain_db, unchanged_until_s
 from tagtrail.simulator.people.purchases import Purchase
@@ -207,7 +208,9 @@ class Course:
         self._scene = None
 
 
-def open_course(shop: Shop, out: Path | None, files: ExitStack, *, chain: bool, forever: bool) -> Course:
+def open_course(
+    shop: Shop, out: Path | None, files: ExitStack, *, chain: bool, forever: bool, room: Room | None
+) -> Course:
     """A shop to run, with its truth in ``out``, of a chain in ``out/STORE_ID``; none where there is no end.
 
     ``files`` closes what is opened.
@@ -216,5 +219,5 @@ def open_course(shop: Shop, out: Path | None, files: ExitStack, *, chain: bool, 
     if out:
         folder = out / shop.store.id if chain else out
         begin(folder)
-        truth = None if forever else files.enter_context(Truth(folder))
+        truth = None if forever else files.enter_context(Truth(folder, room))
     return Course(endless(shop) if forever else shop, truth, ahead=True)

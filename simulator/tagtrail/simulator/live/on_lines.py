@@ -12,6 +12,7 @@ import numpy as np
 
 from tagtrail.hardware.clock import Clock
 from tagtrail.hardware.protocols.interface import TagSeen
+from tagtrail.simulator.disk import Room
 from tagtrail.simulator.geometry import Floats
 from tagtrail.simulator.live.course import Course, open_course
 from tagtrail.simulator.live.follow import WAKE_MAX_S, WAKE_MIN_S, Follower
@@ -121,6 +122,7 @@ def simulate_on_lines(
     forever: bool = False,
     wait: bool = True,
     stop: Callable[[], bool],
+    room: Room | None = None,
 ) -> list[Summary]:
     """Run a scenario on lines until ``stop``.
 
@@ -137,6 +139,7 @@ def simulate_on_lines(
         forever: There is no end and no truth, only the summary.
         wait: The start is when hosts have started all readers.
         stop: Whether to end.
+        room: For what is to be finished when the disk is full.
 
     Returns:
         The summaries of all stores.
@@ -146,7 +149,9 @@ def simulate_on_lines(
     """
     chain = len(scenario.shops) > 1
     with ExitStack() as files, ExitStack() as lines:
-        courses = [open_course(shop, out, files, chain=chain, forever=forever) for shop in scenario.shops]
+        if room:
+            files.enter_context(room)
+        courses = [open_course(shop, out, files, chain=chain, forever=forever, room=room) for shop in scenario.shops]
         shops = []  # only now, since a host that finds a reader expects it to answer
         for course in courses:
             store = course.shop.store
@@ -195,5 +200,6 @@ def _drain(every: Sequence[Ports], stop: Callable[[], bool]) -> None:
         serve(every, WAKE_MIN_S)
     for port in (port for ports in every for port in ports.ports.values()):
         if port.waiting or port.unsent:
-            log.warning("%s: the host has stopped reading; %d tags are dropped", port.reader.id, port.unsent)
+            why = "the run was stopped before the host had all" if stop() else "the host has stopped reading"
+            log.warning("%s: %s; %d tags are dropped", port.reader.id, why, port.unsent)
             port.give_up_waiting()

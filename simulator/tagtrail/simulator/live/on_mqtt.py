@@ -14,6 +14,7 @@ import numpy as np
 from tagtrail.hardware.clock import Clock, ScaledClock
 from tagtrail.hardware.errors import BadData
 from tagtrail.hardware.wire import committed_topic, reads_topic, status_topic, time_topic
+from tagtrail.simulator.disk import Room
 from tagtrail.simulator.geometry import Ints
 from tagtrail.simulator.live.agent import Agent, Clockwork
 from tagtrail.simulator.live.connection import Connection, MqttTarget
@@ -259,6 +260,7 @@ def simulate_on_mqtt(
     out: Path | None = None,
     forever: bool = False,
     stop: Callable[[], bool],
+    room: Room | None = None,
 ) -> list[Summary]:
     """Run a scenario straight to a broker, until it is over and all has arrived, or until ``stop``.
 
@@ -275,7 +277,11 @@ def simulate_on_mqtt(
     chain = len(scenario.shops) > 1
     with ExitStack() as connections:
         with ExitStack() as files:
-            courses = [open_course(shop, out, files, chain=chain, forever=forever) for shop in scenario.shops]
+            if room:
+                files.enter_context(room)
+            courses = [
+                open_course(shop, out, files, chain=chain, forever=forever, room=room) for shop in scenario.shops
+            ]
             shops = []
             start_us = clock.now_us()
             clockwork = Clockwork(start_us, clock.rate if isinstance(clock, ScaledClock) else 1.0)
@@ -297,7 +303,11 @@ def simulate_on_mqtt(
         for summary in summaries:
             if out:
                 summary.write(out / summary.store if chain else out)
-        log.info("%d reads were published", sum(shop.reads for shop in shops))
+        reads = sum(shop.reads for shop in shops)
+        if all(shop.settled for shop in shops):
+            log.info("%d reads were published", reads)
+        else:
+            log.warning("stopped before all of %d reads had arrived; what was on the way is not sent again", reads)
     return summaries
 
 
