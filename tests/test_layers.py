@@ -12,7 +12,7 @@ ALLOWED = {
     "hardware": {"msgspec"},
     "edge": {"msgspec", "serial", "paho"},
     "ingest": {"msgspec", "paho", "psycopg", "psycopg_pool", "numpy"},
-    "analytics": {"msgspec", "psycopg", "numpy", "pandas", "pyarrow", "numba", "scipy"},
+    "analytics": {"msgspec", "psycopg", "numpy", "pandas", "pyarrow", "numba", "scipy", "dask", "distributed"},
     "api": {"msgspec", "psycopg", "psycopg_pool", "fastapi", "starlette", "uvicorn", "pydantic", "plotly"},
     "simulator": {"msgspec", "numpy", "pyarrow", "serial", "paho", "matplotlib"},
     "stack": {"msgspec", "psycopg", "amqtt", "pyarrow", "pandas"},
@@ -27,7 +27,7 @@ def third_party_imports(folder: Path) -> set[str]:
                 found |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
                 found.add(node.module.split(".")[0])
-    return found - set(sys.stdlib_module_names) - {"tagtrail"}
+    return found - set(sys.stdlib_module_names) - {"tagtrail", "_typeshed"}  # the latter only while types are checked
 
 
 @pytest.mark.parametrize("folder", sorted(ALLOWED))

@@ -12,7 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from scores.data import DATA
-from scores.tables import ble_pad, presence, stores, uci
+from scores.tables import ble_pad, kinds, presence, stores, uci
 from scores.tables.markdown import Goal, Section, of_goals, to_text
 
 RECORDED = {"uci": "uci-rfid-wearable", "ble-pad": "ble-pad"}
@@ -21,7 +21,7 @@ RECORDED = {"uci": "uci-rfid-wearable", "ble-pad": "ble-pad"}
 def main() -> int:
     """Print the tables; 1 if a recording that was asked for is not there."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=["stores", "uci", "ble-pad", "presence"], help="one kind of data")
+    parser.add_argument("--only", choices=["stores", "uci", "ble-pad", "presence", "kinds"], help="one kind of data")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2], help="of what is simulated; 0 was chosen by")
     parser.add_argument("--shoppers", type=int, default=40, help="in each simulated store")
     parser.add_argument("--picture", type=Path, help="file for a picture of the stores' scores; needs matplotlib")
@@ -40,6 +40,7 @@ def main() -> int:
         "uci": uci.measure,
         "ble-pad": ble_pad.measure,
         "presence": lambda: presence.measure(options.seeds),
+        "kinds": lambda: kinds.measure(options.seeds),
     }
     goals: list[Goal] = []
     for name in [options.only] if options.only else list(sections):

@@ -12,7 +12,7 @@ from tagtrail.analytics.settings import AnalyzeSettings
 from tagtrail.hardware.errors import FaultsError
 from tagtrail.simulator.files import simulate_to_files
 from tagtrail.simulator.scenario import load_scenario, scenario_path, store_path
-from walks import frame_of, random_reads, store_text
+from walks import epc_of, frame_of, random_reads, store_text
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,11 @@ from walks import frame_of, random_reads, store_text
     [
         (AnalyzeSettings(), ["set reads, store and out to analyse a file, or dsn to work on a database"]),
         (AnalyzeSettings(reads="r.csv"), ["store: needed together with reads", "out: needed together with reads"]),
-        (AnalyzeSettings(dsn="x", out="o"), ["out: works together with reads only; set reads, or leave it out"]),
+        (
+            AnalyzeSettings(dsn="x", out="o"),
+            ["out: works together with reads or from only; set one of them, or leave it out"],
+        ),
+        (AnalyzeSettings(dsn="x", tags="t.csv"), ["tags: works together with reads only"]),
         (AnalyzeSettings(dsn="x", poll_s=0), ["poll_s 0: 0.01 to 3600 allowed"]),
         (AnalyzeSettings(dsn="x", visit_gap_s=float("nan")), ["visit_gap_s nan: 1 to 3600 allowed"]),
         (AnalyzeSettings(dsn="x", trip_gap_s=30), ["trip_gap_s 30 is less than visit_gap_s 60"]),
@@ -54,8 +58,39 @@ def test_files_in_files_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert pd.read_csv(tmp_path / "out" / "traffic.csv")["visits"].sum() == len(visits)
     assert pd.read_csv(tmp_path / "out" / "dwell.csv")["visits"].sum() == len(visits)
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "visits.parquet", "trips.parquet", "traffic.csv", "flows.csv", "dwell.csv",
+        "visits.parquet", "trips.parquet", "tags.parquet", "traffic.csv", "flows.csv", "dwell.csv",
     }  # fmt: skip
+
+
+def test_measures_count_shoppers_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "store.toml").write_text(store_text())
+    write_table(frame_of(random_reads(1, tags=5)), tmp_path / "reads.parquet")
+    (tmp_path / "tags.csv").write_text(f"epc,kind,note\n{epc_of(2)},staff,Ms Li\n")
+    settings = AnalyzeSettings(
+        store=str(tmp_path / "store.toml"),
+        reads=str(tmp_path / "reads.parquet"),
+        out=str(tmp_path / "out"),
+        estimator="presence",
+        tags=str(tmp_path / "tags.csv"),
+    )
+    assert run(settings) == 0
+    why = "is in the list of known tags: Ms Li"
+    assert f"not counted: 1 tags, staff; such as {epc_of(2)}: {why}" in capsys.readouterr().out
+    visits, trips, tags = (
+        pd.read_parquet(tmp_path / "out" / f"{name}.parquet") for name in ("visits", "trips", "tags")
+    )
+    assert tags[tags["kind"] != "shopper"][["epc", "kind", "reason"]].to_numpy().tolist() == [[epc_of(2), "staff", why]]
+    assert epc_of(2) in set(trips["epc"])
+    shoppers = visits[visits["epc"] != epc_of(2)]
+    assert len(shoppers) < len(visits)
+    for name, expected in (
+        ("traffic", compute_floor_traffic(visits=shoppers)),
+        ("dwell", compute_dwell(visits=shoppers)),
+    ):
+        assert pd.read_csv(tmp_path / "out" / f"{name}.csv")["visits"].sum() == expected["visits"].sum()
+    (tmp_path / "tags.csv").write_text("epc,kind\nE280,clerk\n")
+    with pytest.raises(FaultsError, match="line 2: kind 'clerk'"):
+        run(settings)
 
 
 @pytest.mark.parametrize("ending", [".csv", ".parquet"])

@@ -12,6 +12,7 @@ from scores.crude import Run
 from scores.lagged import lagged
 from scores.recordings import ble_pad, presence, uci
 from scores.store_score import score_visits, seconds_of, stays_of
+from scores.tables.kinds import LOST, LYING, confusion, true_kinds
 from scores.tables.markdown import Goal, Table, of_goals, to_text
 from scores.tables.stores import KINDS, RADIOS, runs
 from tagtrail.analytics.columns import times_of_us
@@ -140,6 +141,26 @@ def test_tables_are_markdown_and_met_goals_bold() -> None:
     assert first == "| accuracy | ≥ 0.9 | **0.9** |  | 0.89 |"
     assert second == "| error, s | ≤ 6 |  |  | **5.5** |"
     assert to_text(Table("T", ["a"], [["b"]])) == "**T**\n\n| a |\n| --- |\n| b |"
+
+
+def test_a_lost_tag_is_a_thing_from_when_its_person_has_left() -> None:
+    rows = [
+        ("shopper", ["A1"], 0, 20),
+        ("thing", ["A1"], 0, 90),
+        ("shopper", ["A2", "A3"], 20, 60),
+        ("thing", ["A2"], 20, 90),
+        ("thing", ["A4"], 0, 90),
+        ("staff", ["A5"], 0, 90),
+        ("shopper", [], 0, 90),
+    ]
+    people = pd.DataFrame(rows, columns=["kind", "epcs", "enter", "exit"])
+    for name in ("enter", "exit"):
+        people[name] = times_of_us(START_US + people[name].to_numpy() * 60_000_000)
+    true = true_kinds(people)
+    assert true.to_dict() == {"A1": LYING, "A2": LOST, "A3": "shopper", "A4": LYING, "A5": "staff"}
+    told = confusion(pd.DataFrame({"true": true, "kind": true.replace({LYING: "stock", LOST: "shopper"})}))
+    assert told["found"].to_dict() == {"shopper": 1, "staff": 1, LYING: 1, LOST: 0}
+    assert told.loc[LYING, "stock"] == 2
 
 
 def test_the_command_says_which_data_are_missing(tmp_path: Path) -> None:

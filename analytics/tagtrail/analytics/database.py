@@ -1,4 +1,4 @@
-"""What the live loop asks the database and writes into it. Times are microseconds since 1970 UTC."""
+"""What analytics asks the database and writes into it. Times are microseconds since 1970 UTC."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -146,6 +146,36 @@ def load_antennas(connection: Connection, store_id: int) -> dict[int, tuple[str,
     """Reader and port by antenna_id."""
     rows = connection.execute("SELECT antenna_id, reader, port FROM antenna WHERE store_id = %s", [store_id])
     return {antenna_id: (reader, port) for antenna_id, reader, port in rows}
+
+
+def load_epcs(connection: Connection, tag_ids: Sequence[int]) -> dict[int, str]:
+    """EPC by tag_id."""
+    rows = connection.execute(
+        "SELECT tag_id, epc FROM tag JOIN unnest(%s::bigint[]) AS wanted (tag_id) USING (tag_id)", [list(tag_ids)]
+    )
+    return dict(rows.fetchall())
+
+
+def load_ledger(connection: Connection, store_id: int, from_us: int, to_us: int) -> tuple[int, int]:
+    """Batches with reads between two times, both included: how many, and the newest one's transaction (0: none).
+
+    Where neither has changed, no read has come.
+    """
+    row = connection.execute(
+        "SELECT count(*), coalesce(max(xid), '0')::text FROM batch"
+        " WHERE store_id = %s AND first_time <= %s AND last_time >= %s",
+        [store_id, moment(to_us), moment(from_us)],
+    ).fetchone()
+    assert row is not None
+    return row[0], int(row[1])
+
+
+def reads_dropped_before_us(connection: Connection) -> int | None:
+    """The time before which retention has dropped reads; None: it has dropped none."""
+    row = connection.execute(
+        "SELECT nullif(dropped_before, '-infinity') FROM retention WHERE what = 'tag_read'"
+    ).fetchone()
+    return None if row is None or row[0] is None else utc_us(row[0])
 
 
 def load_cursor(connection: Connection, store_id: int) -> Cursor | None:

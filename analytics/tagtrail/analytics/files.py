@@ -28,6 +28,7 @@ from tagtrail.analytics.columns import (
     validate_points,
     validate_reads,
 )
+from tagtrail.analytics.known_tags import KnownTags, parse_known_tags
 from tagtrail.hardware.errors import FaultsError
 from tagtrail.hardware.store import Store
 
@@ -54,6 +55,22 @@ def read_points(path: Path, store: Store) -> pd.DataFrame:
         FaultsError: As `read_reads`, or a point lies on no floor of the store.
     """
     return validate_points(_read(path, {".parquet": pd.read_parquet, ".csv": _read_points_csv}), store, str(path))
+
+
+def read_known_tags(path: Path) -> KnownTags:
+    """The list of known tags in a ``.csv`` file; see `parse_known_tags`.
+
+    Raises:
+        FaultsError: The file is not there, cannot be read, or has faults, with their lines.
+    """
+    try:
+        return parse_known_tags(path.read_text(encoding="utf-8-sig"), str(path))
+    except FileNotFoundError:
+        raise FaultsError(str(path), ["there is no such file"]) from None
+    except OSError as error:
+        raise FaultsError(str(path), [f"cannot be read: {error.strerror or error}"]) from None
+    except UnicodeDecodeError:
+        raise FaultsError(str(path), ["is no text; write a .csv file with the columns epc,kind"]) from None
 
 
 def _read(path: Path, readers: Mapping[str, Callable[[Path], pd.DataFrame]]) -> pd.DataFrame:

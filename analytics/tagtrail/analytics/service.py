@@ -1,4 +1,4 @@
-"""The service: offline with a file of reads, else the live loop over all stores of a database."""
+"""The service: offline with a file of reads, days again, else the live loop over all stores of a database."""
 
 import logging
 import threading
@@ -13,6 +13,7 @@ from tagtrail.analytics import database
 from tagtrail.analytics.live import StoreAnalyzer
 from tagtrail.analytics.offline import run_analyze
 from tagtrail.analytics.presence import PresenceParameters
+from tagtrail.analytics.reanalysis import run_days
 from tagtrail.analytics.settings import AnalyzeSettings
 from tagtrail.hardware.clock import Clock, parse_clock
 from tagtrail.hardware.errors import FaultsError, GiveUp, Retry
@@ -27,7 +28,7 @@ PAUSE_S: Final = 1.0
 
 
 def run(settings: AnalyzeSettings) -> int:
-    """Analyse a file and return, or keep up with a database until SIGTERM or SIGINT.
+    """Analyse a file or days and return, or keep up with a database until SIGTERM or SIGINT.
 
     Raises:
         GiveUp: A person must change something first: settings, files, the DSN, the schema.
@@ -38,6 +39,8 @@ def run(settings: AnalyzeSettings) -> int:
         return run_analyze(settings)
     stop = threading.Event()
     stop_on_signals(stop, log)
+    if settings.from_ is not None:
+        return run_days(settings, stop)
     keep_up(settings, stop)
     return 0
 

@@ -16,7 +16,7 @@ once.
 import argparse
 import difflib
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
@@ -33,8 +33,12 @@ SECTIONS: Final = (
 
 
 class Field(NamedTuple):
-    """One setting, as the struct of its service describes it."""
+    """One setting, as the struct of its service describes it.
 
+    ``attribute`` is its name there: that of a Python keyword has an underscore behind it.
+    """
+
+    attribute: str
     name: str
     type: Any  # a type expression: str, int | None, list[str]…
     description: str
@@ -71,13 +75,15 @@ def _describe(struct: type[msgspec.Struct], hints: Mapping[str, Any]) -> Iterato
         default = info.default
         if default is msgspec.NODEFAULT and info.default_factory is not msgspec.NODEFAULT:
             default = info.default_factory()
-        yield Field(info.name, kind, description, default, info.required, secret)
+        yield Field(info.name, info.name.removesuffix("_"), kind, description, default, info.required, secret)
 
 
-def add_options(parser: argparse.ArgumentParser, struct: type[msgspec.Struct]) -> None:
-    """An option per setting, with its description and default; secrets have none."""
+def add_options(
+    parser: argparse.ArgumentParser, struct: type[msgspec.Struct], names: Collection[str] | None = None
+) -> None:
+    """An option per setting, or only for those that are named, with its description and default; secrets have none."""
     for field in fields(struct):
-        if field.secret:
+        if field.secret or (names is not None and field.name not in names):
             continue
         option = "--" + field.name.replace("_", "-")
         text = field.description.replace("%", "%%")
@@ -88,7 +94,7 @@ def add_options(parser: argparse.ArgumentParser, struct: type[msgspec.Struct]) -
         metavar = "A,B" if field.is_list else "VALUE"
         parser.add_argument(option, default=None, metavar=metavar, help=text + shown)
     secrets = [f"TAGTRAIL_{field.name.upper()}: {field.description}" for field in fields(struct) if field.secret]
-    if secrets:
+    if secrets and names is None:
         parser.epilog = "Only by environment: " + "; ".join(secrets)
 
 
@@ -152,7 +158,7 @@ def load_settings(
         if field.required and name not in values and name not in broken
     )
     if not faults:
-        settings = struct(**values)
+        settings = struct(**{known[name].attribute: value for name, value in values.items()})
         check = getattr(settings, "faults", None)
         faults.extend(check() if check else [])
         if not faults:

@@ -4,9 +4,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tagtrail.analytics.place.cells import make_cells
+from tagtrail.analytics.place.curves import first_hearing
 from tagtrail.analytics.place.evidence import AGES, CROWDS, Tables, Trust, make_tables
 from tagtrail.analytics.place.hearing import LEVELS, distances_m
-from tagtrail.analytics.place.curves import first_hearing
 from tagtrail.analytics.place.smoother import STAYS, Posterior, lag, look_ahead, smooth
 from tagtrail.analytics.place.visits import choose, settle
 from tagtrail.analytics.place.walking import Gait, Walking, make_walking

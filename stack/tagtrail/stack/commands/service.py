@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,8 +13,10 @@ from tagtrail.stack.settings import add_options, load_settings
 S = TypeVar("S", bound=msgspec.Struct)
 
 
-def configure(parser: argparse.ArgumentParser, struct: type[msgspec.Struct]) -> None:
-    """Options of a service: one per setting, and the settings file."""
+def configure(
+    parser: argparse.ArgumentParser, struct: type[msgspec.Struct], names: Collection[str] | None = None
+) -> None:
+    """Options of a service: one per setting, or only for those that are named, and the settings file."""
     parser.description = (struct.__doc__ or "").strip().split("\n\n")[0]
     parser.add_argument(
         "--settings",
@@ -22,7 +25,7 @@ def configure(parser: argparse.ArgumentParser, struct: type[msgspec.Struct]) -> 
         metavar="FILE",
         help="TOML file with settings (default: TAGTRAIL_SETTINGS)",
     )
-    add_options(parser, struct)
+    add_options(parser, struct, names)
 
 
 def load(struct: type[S], section: str, options: argparse.Namespace) -> S:
