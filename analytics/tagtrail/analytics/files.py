@@ -31,6 +31,7 @@ from tagtrail.analytics.columns import (
 from tagtrail.analytics.known_tags import KnownTags, parse_known_tags
 from tagtrail.hardware.errors import FaultsError
 from tagtrail.hardware.store import Store
+from tagtrail.hardware.whole_file import whole_file
 
 _ZONED: Final = re.compile(r"(?:Z|[+-]\d\d:?\d\d)\s*$", re.IGNORECASE)
 
@@ -112,15 +113,11 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
     Raises:
         FaultsError: The folder cannot be written.
     """
-    part = path.with_name(path.name + ".part")
-    try:
+    with whole_file(path) as part:
         if path.suffix == ".csv":
             table.to_csv(part, index=False)
         else:
             pq.write_table(pa.Table.from_pandas(table, preserve_index=False), part, compression="zstd")
-        part.replace(path)
-    except OSError as error:
-        raise FaultsError(str(path), [f"cannot be written: {error.strerror or error}"]) from None
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:

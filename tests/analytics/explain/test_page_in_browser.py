@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, Request, expect
+from playwright.sync_api import Browser, Page, expect
 
+from fixture_browser import opened_alone
 from tagtrail.analytics.explain.page import render
 from tagtrail.analytics.explain.words import Case, make_case, places
 from tagtrail.analytics.place.explain import explain
@@ -37,21 +38,11 @@ def opened(case: Case, chromium: Browser, tmp_path_factory: pytest.TempPathFacto
     """The page asks nobody for anything and has nothing to complain about."""
     out = tmp_path_factory.mktemp("page") / "tag.html"
     out.write_text(render(case, Place([Layout(0, case.store)]).grounds[0].cells), encoding="utf-8")
-    complaints: list[str] = []
-
-    def check(request: Request) -> None:
-        if not request.url.startswith((out.as_uri(), "data:", "blob:")):
-            complaints.append(request.url)
-
-    with chromium.new_context(viewport={"width": 1366, "height": 800}, color_scheme="light") as context:
-        page = context.new_page()
-        page.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
-        page.on("pageerror", lambda error: complaints.append(f"error: {error}"))
-        page.on("request", check)
-        page.goto(out.as_uri())
-        page.wait_for_selector("body[data-ready]", timeout=WAIT_MS)
+    with (
+        chromium.new_context(viewport={"width": 1366, "height": 800}, color_scheme="light") as context,
+        opened_alone(context, out, WAIT_MS) as page,
+    ):
         yield page
-    assert complaints == []
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from playwright.sync_api import Browser, Page, Request, expect
+from playwright.sync_api import Browser, Page, expect
 
+from fixture_browser import opened_alone
 from tagtrail.hardware.errors import FaultsError
 from tagtrail.hardware.store import load_store
 from tagtrail.simulator import truth
@@ -144,21 +145,11 @@ def page(run: Path, chromium: Browser, tmp_path_factory: pytest.TempPathFactory)
     """The page, paused at its start; it asks nobody for anything and has nothing to complain about."""
     out = tmp_path_factory.mktemp("page") / "watch.html"
     assert run_watch(WatchSettings(truth=str(run), out=str(out))) == 0
-    complaints: list[str] = []
-
-    def check(request: Request) -> None:
-        if not request.url.startswith((out.as_uri(), "data:", "blob:")):
-            complaints.append(request.url)
-
-    with chromium.new_context(viewport={"width": 1366, "height": 768}, reduced_motion="reduce") as context:
-        opened = context.new_page()
-        opened.on("console", lambda message: complaints.append(f"{message.type}: {message.text}"))
-        opened.on("pageerror", lambda error: complaints.append(f"error: {error}"))
-        opened.on("request", check)
-        opened.goto(out.as_uri())
-        opened.wait_for_selector("body[data-ready]", timeout=WAIT_MS)
+    with (
+        chromium.new_context(viewport={"width": 1366, "height": 768}, reduced_motion="reduce") as context,
+        opened_alone(context, out, WAIT_MS) as opened,
+    ):
         yield opened
-    assert complaints == []
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from tagtrail.analytics.placement import Layout
 from tagtrail.hardware.clock import utc_us
 from tagtrail.hardware.errors import FaultsError
 from tagtrail.hardware.store import Store, load_store
+from tagtrail.hardware.whole_file import whole_file
 
 NEAR_MAX: Final = 5
 """Tags that are named where the one that was asked for is not there."""
@@ -60,12 +61,8 @@ def run_explain(settings: ExplainSettings) -> int:
         )
     page = render(case, place.grounds[0].cells).encode()
     out = Path(settings.page)
-    part = out.with_name(out.name + ".part")
-    try:
+    with whole_file(out) as part:
         part.write_bytes(page)
-        part.replace(out)
-    except OSError as error:
-        raise FaultsError(str(out), [f"cannot be written: {error.strerror or error}"]) from None
     _say(f"{out}: {len(case.told)} visits of {epc}, {len(page) / 1e6:.1f} MB; open it in a browser")
     return 0
 

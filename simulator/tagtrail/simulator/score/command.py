@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from tagtrail.hardware.errors import FaultsError
+from tagtrail.hardware.whole_file import whole_file
 from tagtrail.simulator.score.case import load_case
 from tagtrail.simulator.score.report import to_json, to_text
 from tagtrail.simulator.score.score import score
@@ -53,14 +54,6 @@ def run_score(settings: ScoreSettings) -> int:
     result = score(case, settings.stop_s)
     print(to_text(result))
     if settings.out:
-        _write(Path(settings.out), to_json(result))
+        with whole_file(Path(settings.out)) as part:
+            part.write_bytes(to_json(result))
     return 0
-
-
-def _write(path: Path, data: bytes) -> None:
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_bytes(data)
-        part.replace(path)
-    except OSError as error:
-        raise FaultsError(str(path), [f"cannot be written: {error.strerror or error}"]) from None

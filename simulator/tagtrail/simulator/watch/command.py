@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from tagtrail.hardware.errors import FaultsError
+from tagtrail.hardware.whole_file import whole_file
 from tagtrail.simulator.watch.page import render
 from tagtrail.simulator.watch.recording import end_of, load_recording
 
@@ -44,12 +45,8 @@ def run_watch(settings: WatchSettings) -> int:
     recording = load_recording(Path(settings.truth), settings.start, settings.minutes)
     page = render(recording).encode()
     out = Path(settings.out)
-    part = out.with_name(out.name + ".part")
-    try:
+    with whole_file(out) as part:
         part.write_bytes(page)
-        part.replace(out)
-    except OSError as error:
-        raise FaultsError(str(out), [f"cannot be written: {error.strerror or error}"]) from None
     window = recording.window
     log.info(
         "%s: %d people, %s to %s, %.1f MB; open it in a browser",
